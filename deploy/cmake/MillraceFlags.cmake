@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Compiler and linker flags of the whole project. meson.build holds the same list.
+include_guard()
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+include(CheckPIESupported)
+check_pie_supported()
+
+set(CMAKE_CXX_FLAGS_DEV "-O1 -g" CACHE STRING "Flags of the Dev build type")
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g" CACHE STRING "Flags of the Release build type" FORCE)
+set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g" CACHE STRING "Flags of the Debug build type" FORCE)
+
+find_program(MILLRACE_CCACHE ccache)
+mark_as_advanced(MILLRACE_CCACHE)
+if(MILLRACE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${MILLRACE_CCACHE})
+endif()
+
+set(features "")
+set(compile_flags -Wall -Wextra -Wconversion -Wshadow)
+set(link_flags -Wl,--as-needed)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  # g++ leaves this one out of -Wconversion; the two compilers shall agree on what is clean.
+  list(APPEND compile_flags -Wno-sign-conversion)
+endif()
+if(MILLRACE_WERROR)
+  list(APPEND compile_flags -Werror)
+endif()
+if(MILLRACE_MARCH)
+  list(APPEND compile_flags -march=${MILLRACE_MARCH})
+endif()
+
+if(MILLRACE_HARDENING)
+  list(APPEND features hardening)
+  list(APPEND compile_flags -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
+    -D_GLIBCXX_ASSERTIONS)
+  list(APPEND link_flags -Wl,-z,relro,-z,now)
+  if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT MILLRACE_SANITIZE)
+    list(APPEND compile_flags -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+  endif()
+endif()
+
+if(MILLRACE_SANITIZE)
+  list(APPEND features sanitize:${MILLRACE_SANITIZE})
+  list(APPEND compile_flags -fsanitize=${MILLRACE_SANITIZE} -fno-sanitize-recover=all
+    -fno-omit-frame-pointer)
+  list(APPEND link_flags -fsanitize=${MILLRACE_SANITIZE})
+endif()
+if(MILLRACE_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "libFuzzer comes with clang: use the fuzz preset, or set "
+      "CMAKE_CXX_COMPILER=clang++")
+  endif()
+  list(APPEND features fuzz)
+  list(APPEND compile_flags -fsanitize=fuzzer-no-link)
+endif()
+if(MILLRACE_LTO)
+  list(APPEND features lto)
+  set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+endif()
+
+add_compile_options(${compile_flags})
+add_link_options(${link_flags})
+string(REPLACE ";" " " MILLRACE_FEATURES "${features}")
+include_directories(${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+
+function(millrace_write_version_header)
+  set(VERSION ${PROJECT_VERSION})
+  string(TOLOWER "${CMAKE_BUILD_TYPE}" BUILD_TYPE)
+  set(COMPILER "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")
+  string(REPLACE "GNU" "g++" COMPILER "${COMPILER}")
+  string(REPLACE "Clang" "clang" COMPILER "${COMPILER}")
+  set(MARCH "${MILLRACE_MARCH}")
+  set(FEATURES "${MILLRACE_FEATURES}")
+  millrace_package_version(dpdk DPDK_VERSION)
+  configure_file(${CMAKE_SOURCE_DIR}/apps/millrace_version.h.in
+    ${CMAKE_BINARY_DIR}/generated/millrace_version.h @ONLY)
+endfunction()
