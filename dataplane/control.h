@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Questions from outside: a Unix socket (0600, in a 0700 directory, peer credentials checked) on
+// which a running instance answers JSON lines. One request object per line, one reply per line. The
+// thread that serves it never touches a worker's data: it reads published statistics, or asks for a
+// bounded slice between bursts (Fleet::ask).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tcp/base/result.h"
+
+namespace millrace {
+
+/// Takes one request line, returns one reply line (both without newline).
+using ControlHandler = std::function<std::string(const std::string& request)>;
+
+class ControlServer {
+ public:
+  /// Listens on `path`. Errors: environment (directory not writable, socket in use by a live process).
+  [[nodiscard]] static Result<std::unique_ptr<ControlServer>> start(const std::string& path,
+                                                                    ControlHandler handler);
+  virtual ~ControlServer() = default;
+};
+
+/// The default path of an instance: $XDG_RUNTIME_DIR or /run/user/UID or /tmp/millrace-UID, then
+/// millrace/NAME.sock. The default NAME is the process id.
+[[nodiscard]] std::string control_path(const std::string& name);
+/// Sockets of running instances of this user.
+[[nodiscard]] std::vector<std::string> control_instances();
+/// One request to the instance at `path`, one reply; waits at most 2 s.
+[[nodiscard]] Result<std::string> control_ask(const std::string& path, const std::string& request);
+
+}  // namespace millrace

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// One writer, many readers: each worker keeps plain counters of its own and publishes a copy a few
+// times a second through a sequence lock, from which any thread may read a consistent snapshot.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "dataplane/port.h"
+#include "tcp/base/counters.h"
+#include "tcp/base/drop.h"
+#include "tcp/base/state.h"
+
+namespace millrace {
+
+struct WorkerStats {
+  DropCounters drops;  // index `none`: frames delivered
+  std::uint64_t rx_frames = 0;
+  std::uint64_t tx_frames = 0;
+  std::uint64_t tx_stalls = 0;        // iterations in which the port took less than it was given
+  std::uint64_t buffer_stalls = 0;    // iterations in which no buffer could be had
+  std::uint64_t unresolved_drops = 0; // segments to a neighbour that did not answer
+  std::uint64_t iterations = 0;
+  std::uint64_t busy_iterations = 0;
+  std::uint64_t gaps = 0;             // times between iterations above 1 ms: the machine's, not ours
+  std::uint64_t longest_gap_ns = 0;
+};
+
+struct StatsSnapshot {
+  WorkerStats worker;
+  PortStats port;
+  tcp::Counters counters;
+  tcp::StateCounts states;
+  std::uint64_t memory_touched_bytes = 0;
+};
+
+/// A sequence lock around a StatsSnapshot (words are atomics, so readers race with nothing).
+class StatsBoard {
+ public:
+  void publish(const StatsSnapshot& snapshot) {
+    static_assert(std::is_trivially_copyable_v<StatsSnapshot>);
+    const std::uint64_t s = sequence_.load(std::memory_order_relaxed);
+    sequence_.store(s + 1, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    std::uint64_t words[kWords] = {};
+    std::memcpy(words, &snapshot, sizeof snapshot);
+    for (std::size_t i = 0; i < kWords; ++i) words_[i].store(words[i], std::memory_order_relaxed);
+    sequence_.store(s + 2, std::memory_order_release);
+  }
+
+  [[nodiscard]] StatsSnapshot read() const {
+    std::uint64_t words[kWords];
+    std::uint64_t before = 0;
+    std::uint64_t after = 1;
+    while (before != after || (before & 1) != 0) {
+      before = sequence_.load(std::memory_order_acquire);
+      for (std::size_t i = 0; i < kWords; ++i) words[i] = words_[i].load(std::memory_order_relaxed);
+      std::atomic_thread_fence(std::memory_order_acquire);
+      after = sequence_.load(std::memory_order_relaxed);
+    }
+    StatsSnapshot snapshot;
+    std::memcpy(&snapshot, words, sizeof snapshot);
+    return snapshot;
+  }
+
+ private:
+  static constexpr std::size_t kWords = (sizeof(StatsSnapshot) + 7) / 8;
+  std::atomic<std::uint64_t> sequence_{0};
+  std::atomic<std::uint64_t> words_[kWords]{};
+};
+
+}  // namespace millrace

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The loop of one core, one iteration at a time (ARCHITECTURE.md, "The one natural way"):
+//   rx_burst, parse, hash, prefetch, endpoint.input | advance | app.on_events | settle | flush,
+//   headers, tx_burst, release.
+// A worker owns one queue of one port, one endpoint and one application. It asks for buffers before
+// it pulls segments, so a segment that left the endpoint is never lost for want of a buffer; frames
+// the driver would not take wait here, in order, and nothing more is pulled until they are gone.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "dataplane/net/interface.h"
+#include "dataplane/port.h"
+#include "dataplane/stats.h"
+#include "tcp/base/drop.h"
+#include "tcp/base/time.h"
+#include "tcp/endpoint/app.h"
+#include "tcp/endpoint/endpoint.h"
+
+namespace millrace {
+
+/// Frames that concern every worker of a port (ARP, NDP, ICMP errors), passed on between cores.
+class Inbox {
+ public:
+  virtual ~Inbox() = default;
+  /// Copies `frame` to every other worker of the port.
+  virtual void broadcast(const Frame& frame) = 0;
+  /// Frames other workers passed on; copied into the caller's buffers. Returns how many.
+  virtual std::size_t collect(std::span<Frame> frames) = 0;
+};
+
+struct WorkerConfig {
+  net::InterfaceConfig interface;
+  std::uint16_t index = 0;           // among the workers of one port
+  std::uint16_t burst = 32;          // frames per rx_burst and per flush
+  std::uint16_t flush_bursts = 4;    // flushes per iteration at most
+};
+
+class WorkerImpl;
+
+class Worker {
+ public:
+  /// `inbox` may be null with one worker per port. All references outlive the worker.
+  Worker(const WorkerConfig& config, Port& port, tcp::Endpoint& endpoint, tcp::App& app,
+         Inbox* inbox);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  /// One iteration. Returns true if anything was received, sent or fired.
+  bool poll(Instant now);
+  /// The earliest time at which poll() has work although nothing arrives: for the simulator and for
+  /// workers that may sleep. `now` if output is waiting.
+  [[nodiscard]] std::optional<Instant> next_deadline(Instant now) const;
+
+  /// Counters of this core, written by it alone.
+  [[nodiscard]] const WorkerStats& stats() const;
+  /// Copies counters, states and port figures to where other threads may read them.
+  void publish(StatsBoard& board);
+
+ private:
+  std::unique_ptr<WorkerImpl> impl_;
+};
+
+}  // namespace millrace

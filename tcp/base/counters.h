@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Counters under their Linux names (`nstat`, /proc/net/snmp and /proc/net/netstat), used only where
+// the meaning is the same. One writer: the core that owns them. Kept in `tcp/base` so that a
+// connection can count without knowing its endpoint.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace millrace::tcp {
+
+// X(name)
+#define MR_TCP_COUNTERS(X)                                                                        \
+  /* Tcp */                                                                                       \
+  X(ActiveOpens) X(PassiveOpens) X(AttemptFails) X(EstabResets) X(InSegs) X(OutSegs)              \
+  X(RetransSegs) X(InErrs) X(OutRsts) X(InCsumErrors)                                             \
+  /* TcpExt */                                                                                    \
+  X(TW) X(TWRecycled) X(TWKilled) X(TCPTimeWaitOverflow) X(PAWSActive) X(PAWSEstab)               \
+  X(PAWSTimewait) X(TSEcrRejected) X(ListenOverflows) X(ListenDrops) X(EmbryonicRsts)             \
+  X(SyncookiesSent) X(SyncookiesRecv) X(SyncookiesFailed) X(DelayedACKs) X(DelayedACKLost)        \
+  X(TCPTimeouts) X(TCPSynRetrans) X(TCPFastRetrans) X(TCPSlowStartRetrans) X(TCPLostRetransmit)   \
+  X(TCPLossProbes) X(TCPSpuriousRTOs) X(TCPDSACKRecv) X(TCPOFOQueue) X(TCPOFODrop)                \
+  X(TCPChallengeACK) X(TCPSYNChallenge) X(TCPACKSkippedTimeWait) X(TCPACKSkippedFinWait2)         \
+  X(TCPAbortOnData) X(TCPAbortOnClose) X(TCPAbortOnMemory) X(TCPAbortOnTimeout)                   \
+  X(TCPAbortOnLinger) X(TCPKeepAlive) X(TCPWinProbe) X(TCPFromZeroWindowAdv)                      \
+  X(TCPToZeroWindowAdv) X(TCPDelivered) X(TCPOrigDataSent)
+
+struct Counters {
+#define MR_COUNTER_FIELD(name) std::uint64_t name = 0;
+  MR_TCP_COUNTERS(MR_COUNTER_FIELD)
+#undef MR_COUNTER_FIELD
+};
+
+inline constexpr std::array kCounterNames{
+#define MR_COUNTER_NAME(name) std::string_view{#name},
+    MR_TCP_COUNTERS(MR_COUNTER_NAME)
+#undef MR_COUNTER_NAME
+};
+static_assert(sizeof(Counters) == kCounterNames.size() * sizeof(std::uint64_t));
+
+}  // namespace millrace::tcp

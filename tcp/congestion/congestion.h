@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Congestion control: one interface over a closed set of algorithms. Each algorithm is a file of its
+// own, named after its RFC; its state is a trivially copyable member of the union below, so that a
+// connection carries it without a pointer and without a virtual call (RFC 5681, RFC 9438).
+//
+// All quantities are bytes and microseconds. The caller owns loss detection and recovery; this room
+// only answers "how much may be in flight".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "tcp/base/time.h"
+
+namespace millrace::tcp {
+
+enum class CongestionAlgorithm : std::uint8_t { newreno };
+
+/// What every algorithm shares, and its own words. At most 24 bytes of a connection.
+struct CongestionState {
+  std::uint32_t cwnd = 0;                   // bytes
+  std::uint32_t ssthresh = 0x7fff'ffff;     // bytes
+  std::uint32_t words[4] = {};              // private to the algorithm
+};
+static_assert(sizeof(CongestionState) == 24);
+
+struct AckSample {
+  std::uint32_t acked_bytes = 0;   // newly acknowledged
+  std::uint32_t flight_bytes = 0;  // outstanding before this ACK
+  std::uint32_t mss = 0;
+  std::uint32_t rtt_us = 0;        // 0: no sample
+  bool cwnd_limited = false;       // the window, not the application, held us back (RFC 7661)
+  bool in_recovery = false;
+};
+
+/// IW10: min(10 MSS, max(2 MSS, 14600)) (RFC 6928 §2).
+[[nodiscard]] std::uint32_t initial_window(std::uint32_t mss);
+
+void congestion_init(CongestionAlgorithm, CongestionState&, std::uint32_t mss);
+/// A cumulative ACK of new data outside or inside recovery.
+void congestion_on_ack(CongestionAlgorithm, CongestionState&, const AckSample&, Instant now);
+/// Loss found by duplicate ACKs: sets ssthresh; the caller inflates and deflates (RFC 6582).
+void congestion_on_loss(CongestionAlgorithm, CongestionState&, std::uint32_t flight_bytes,
+                        std::uint32_t mss, Instant now);
+/// Retransmission timeout: ssthresh and one segment (RFC 5681 §3.1, equation 4).
+void congestion_on_timeout(CongestionAlgorithm, CongestionState&, std::uint32_t flight_bytes,
+                           std::uint32_t mss, bool first_timeout, Instant now);
+/// Sending resumes after idling longer than an RTO (RFC 5681 §4.1).
+void congestion_on_idle_restart(CongestionAlgorithm, CongestionState&, std::uint32_t mss);
+
+/// "newreno"; an unknown name gives nothing, and `congestion_names` lists the known ones.
+[[nodiscard]] std::optional<CongestionAlgorithm> congestion_from_name(std::string_view name);
+[[nodiscard]] std::string_view congestion_name(CongestionAlgorithm);
+[[nodiscard]] std::string_view congestion_names();
+
+}  // namespace millrace::tcp

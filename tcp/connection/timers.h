@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A connection's deadlines: retransmission (RFC 6298), persist (RFC 9293 §3.8.6.1), keepalive
+// (§3.8.4), FIN-WAIT-2 (exclusive of each other, `send_deadline`), and the delayed ACK.
+#pragma once
+
+#include <optional>
+
+#include "tcp/base/time.h"
+#include "tcp/connection/connection.h"
+#include "tcp/connection/context.h"
+
+namespace millrace::tcp {
+
+/// The earlier of the armed deadlines; nothing if none is armed.
+[[nodiscard]] std::optional<Tick> earliest_deadline(const Connection& c);
+
+/// Does what is due at tick_of(now), if anything is: a node that fires early changes nothing.
+/// May set outcome.closed with reason timeout or keepalive.
+void on_deadline(Connection& c, const Context& context, Outcome& outcome);
+
+/// Current RTO with backoff, within [min_rto, max_rto] (RFC 6298 §2, §5.5).
+[[nodiscard]] Duration retransmission_timeout(const Connection& c, const TcpConfig& config);
+
+}  // namespace millrace::tcp

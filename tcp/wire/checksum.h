@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The Internet checksum (RFC 1071, RFC 1624) and the TCP pseudo-header (RFC 9293 §3.1, RFC 8200
+// §8.1). Sums are unfolded 64-bit accumulators, so that pieces can be added in any grouping as long
+// as every piece but the last has an even length.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "tcp/base/address.h"
+
+namespace millrace::tcp {
+
+inline constexpr std::uint8_t kProtocolTcp = 6;
+
+/// Adds the 16-bit words of `bytes` (in memory order) to `sum`; an odd last byte is padded with zero.
+[[nodiscard]] std::uint64_t checksum_add(std::uint64_t sum, std::span<const std::byte> bytes);
+
+/// Copies and adds in one pass.
+[[nodiscard]] std::uint64_t checksum_copy(std::uint64_t sum, std::span<const std::byte> from,
+                                          std::byte* to);
+
+/// Sum of the pseudo-header; `length` is that of the upper layer in bytes.
+[[nodiscard]] std::uint64_t pseudo_header_sum(const Address& source, const Address& destination,
+                                              std::uint8_t protocol, std::uint32_t length);
+
+/// One's complement sum folded to 16 bits, in memory order: store it as it is. Not complemented.
+[[nodiscard]] std::uint16_t checksum_fold(std::uint64_t sum);
+
+/// The value for the checksum field: the complement of the folded sum.
+[[nodiscard]] inline std::uint16_t checksum_finish(std::uint64_t sum) {
+  return static_cast<std::uint16_t>(~checksum_fold(sum));
+}
+
+/// True if bytes that include their checksum field, summed with their pseudo-header, are valid.
+[[nodiscard]] inline bool checksum_valid(std::uint64_t sum) { return checksum_fold(sum) == 0xffff; }
+
+}  // namespace millrace::tcp
