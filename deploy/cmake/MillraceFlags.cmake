@@ -27,7 +27,7 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   # g++ leaves this one out of -Wconversion; the two compilers shall agree on what is clean.
   list(APPEND compile_flags -Wno-sign-conversion)
 endif()
-if(MILLRACE_WERROR)
+if(MILLRACE_STRICT)
   list(APPEND compile_flags -Werror)
 endif()
 if(MILLRACE_MARCH)
