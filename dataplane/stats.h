@@ -37,21 +37,24 @@ struct StatsSnapshot {
   std::uint64_t memory_touched_bytes = 0;
 };
 
-/// A sequence lock around a StatsSnapshot (words are atomics, so readers race with nothing).
-class StatsBoard {
+/// A sequence lock around a T: one thread publishes, any thread reads a consistent copy. The words
+/// are atomics, so readers race with nothing.
+template <typename T>
+class Board {
+  static_assert(std::is_trivially_copyable_v<T>);
+
  public:
-  void publish(const StatsSnapshot& snapshot) {
-    static_assert(std::is_trivially_copyable_v<StatsSnapshot>);
+  void publish(const T& value) {
     const std::uint64_t s = sequence_.load(std::memory_order_relaxed);
     sequence_.store(s + 1, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_release);
     std::uint64_t words[kWords] = {};
-    std::memcpy(words, &snapshot, sizeof snapshot);
+    std::memcpy(words, &value, sizeof value);
     for (std::size_t i = 0; i < kWords; ++i) words_[i].store(words[i], std::memory_order_relaxed);
     sequence_.store(s + 2, std::memory_order_release);
   }
 
-  [[nodiscard]] StatsSnapshot read() const {
+  [[nodiscard]] T read() const {
     std::uint64_t words[kWords];
     std::uint64_t before = 0;
     std::uint64_t after = 1;
@@ -61,15 +64,17 @@ class StatsBoard {
       std::atomic_thread_fence(std::memory_order_acquire);
       after = sequence_.load(std::memory_order_relaxed);
     }
-    StatsSnapshot snapshot;
-    std::memcpy(&snapshot, words, sizeof snapshot);
-    return snapshot;
+    T value;
+    std::memcpy(&value, words, sizeof value);
+    return value;
   }
 
  private:
-  static constexpr std::size_t kWords = (sizeof(StatsSnapshot) + 7) / 8;
+  static constexpr std::size_t kWords = (sizeof(T) + 7) / 8;
   std::atomic<std::uint64_t> sequence_{0};
   std::atomic<std::uint64_t> words_[kWords]{};
 };
+
+using StatsBoard = Board<StatsSnapshot>;
 
 }  // namespace millrace
