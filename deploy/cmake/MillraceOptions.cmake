@@ -6,8 +6,9 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
   ${CMAKE_SOURCE_DIR}/meson_options.txt ${CMAKE_SOURCE_DIR}/VERSION)
 file(STRINGS ${CMAKE_SOURCE_DIR}/meson_options.txt option_lines REGEX "^option\\(")
 foreach(line IN LISTS option_lines)
-  if(NOT line MATCHES
-      "^option\\('([a-z_]+)', type: '(string|boolean)', value: ('(.*)'|true|false), description: '(.*)'\\)$")
+  string(CONCAT form "^option\\('([a-z_]+)', type: '(string|boolean)', "
+    "value: ('(.*)'|true|false), description: '(.*)'\\)$")
+  if(NOT line MATCHES "${form}")
     message(FATAL_ERROR "meson_options.txt: this line is not in the form that CMake reads: ${line}")
   endif()
   string(TOUPPER "MILLRACE_${CMAKE_MATCH_1}" name)
