@@ -6,6 +6,8 @@
 // bounded slice between bursts (Fleet::ask).
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,11 +20,21 @@ namespace millrace {
 /// Takes one request line, returns one reply line (both without newline).
 using ControlHandler = std::function<std::string(const std::string& request)>;
 
+/// What one client, and all of them together, may cost.
+struct ControlLimits {
+  std::size_t max_clients = 32;               // more wait to be accepted
+  std::size_t max_request_bytes = 64 * 1024;  // a longer line is refused and its sender cut off
+  std::chrono::milliseconds idle{30'000};     // without progress; then the client is cut off
+};
+
 class ControlServer {
  public:
-  /// Listens on `path`. Errors: environment (directory not writable, socket in use by a live process).
-  [[nodiscard]] static Result<std::unique_ptr<ControlServer>> start(const std::string& path,
-                                                                    ControlHandler handler);
+  /// Listens on `path`, whose directory is made if it is missing, and must belong to this user alone.
+  /// A socket that nobody serves any more is replaced. Requests are answered one at a time, on a
+  /// thread that takes no signals. Errors: environment (directory not writable or open to others,
+  /// socket in use by a live process), usage (a path too long for a socket).
+  [[nodiscard]] static Result<std::unique_ptr<ControlServer>> start(
+      const std::string& path, ControlHandler handler, const ControlLimits& limits = {});
   virtual ~ControlServer() = default;
 };
 
