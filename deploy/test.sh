@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Installs what is missing, builds and runs the tests; the last line says how many passed and failed.
+# Installs what is missing, builds, runs the tests; the last line says how many passed and failed.
 #
-#   deploy/test.sh         the dev preset: unit, conformance, simulation, fuzz corpora, house, interop
+#   deploy/test.sh         the dev preset: unit, conformance, sim, fuzz corpora, house and interop
 #   deploy/test.sh --all   also clang, Meson, sanitizers, fuzzing, a longer simulation, formatting,
 #                          static analysis and the shell scripts
 #
