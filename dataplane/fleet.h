@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Launching, steering and stopping all workers of a process: EAL, devices, memory, one pinned thread
-// per core. The face of the dataplane for applications; free of rte_*.
+// Launching, steering and stopping all workers of a process: EAL, devices, memory, one pinned
+// thread per core. The face of the dataplane for applications; free of rte_*.
 //
-// An end is a host on the network: addresses, routes, and one worker per core over the queues of one
-// device. `serve` and `load` have one end on a device; `loopback` has two, joined by the in-memory
-// cable.
+// An end is a host on the network: addresses, routes, and one worker per core over the queues of
+// one device. `serve` and `load` have one end on a device; `loopback` has two, joined by the
+// in-memory cable.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/backend.h"
 #include "dataplane/net/interface.h"
 #include "dataplane/stats.h"
 #include "tcp/base/result.h"
@@ -25,17 +26,13 @@
 namespace millrace {
 
 struct EndConfig {
-  std::string device;  // as DPDK names it, or empty: one side of the cable
-  std::vector<int> cores;
+  std::string device;      // as DPDK names it, or empty: one side of the cable
+  std::vector<int> cores;  // one worker each; workers that share a core are polled in turn
+  /// Polls the steerer where the device needs one; -1: the first of `cores` does it beside its
+  /// work.
+  int steering_core = -1;
   net::InterfaceConfig interface;  // mac and neighbour_key are filled in by the fleet
   tcp::EndpointConfig endpoint;    // per worker; secrets are filled in by the fleet
-};
-
-struct CableConfig {
-  std::uint16_t queues = 1;
-  bool checksum_offload = false;  // both ends claim and trust TCP checksum offload
-  bool tso = false;               // transmit: segments of up to 64 KiB
-  bool lro = false;               // receive: coalesced
 };
 
 struct FleetConfig {
@@ -56,19 +53,22 @@ class FleetImpl;
 
 class Fleet {
  public:
-  /// Errors: usage (device or core named wrongly, EAL arguments refused), environment (device absent,
-  /// no permission, no memory), each with the command that mends it.
+  /// `backend` is make_dpdk_backend() but in tests. Errors: usage (device or core named wrongly,
+  /// EAL arguments refused), environment (device absent, no permission, no memory), each with the
+  /// command that mends it.
   [[nodiscard]] static Result<std::unique_ptr<Fleet>> create(const FleetConfig& config,
-                                                             const AppFactory& make_app);
+                                                             const AppFactory& make_app,
+                                                             std::unique_ptr<Backend> backend);
   ~Fleet();
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
 
   /// Starts one pinned thread per core; returns at once.
   void start();
-  /// Asks the workers to end after their current iteration and joins them.
+  /// Asks the workers to end after their current iteration and joins them. They do not start again.
   void stop();
-  /// Runs `work` on the core of that worker between two iterations, and waits for it.
+  /// Runs `work` on the core of that worker between two iterations, and waits for it; on the
+  /// calling thread before start() and after stop().
   void ask(std::size_t end, std::size_t worker,
            const std::function<void(tcp::Endpoint&, tcp::App&)>& work);
 
@@ -84,8 +84,5 @@ class Fleet {
   explicit Fleet(std::unique_ptr<FleetImpl> impl);
   std::unique_ptr<FleetImpl> impl_;
 };
-
-/// What this build's dataplane is, for --version: "DPDK 22.11.11".
-[[nodiscard]] std::string dataplane_version();
 
 }  // namespace millrace

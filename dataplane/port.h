@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The one seam to a driver: bursts of frames in, bursts of frames out, for one queue of one port and
-// one core. DPDK implements it (dataplane/dpdk), the simulator implements it (tests/sim). Virtual
-// calls happen once per burst.
+// The one seam to a driver: bursts of frames in, bursts of frames out, for one queue of one port
+// and one core. DPDK implements it (dataplane/dpdk), the simulator implements it (tests/sim).
+// Virtual calls happen once per burst.
 #pragma once
 
 #include <array>
@@ -15,8 +15,8 @@ namespace millrace {
 
 using MacAddress = std::array<std::uint8_t, 6>;
 
-/// One contiguous piece of a frame, with the driver's buffer behind it. A frame of several pieces is
-/// several consecutive Frames in a burst, all but the last with kContinues set (received from a
+/// One contiguous piece of a frame, with the driver's buffer behind it. A frame of several pieces
+/// is several consecutive Frames in a burst, all but the last with kContinues set (received from a
 /// scattering or coalescing port, or given to one for TSO); metadata count on the first piece only.
 struct Frame {
   std::byte* data = nullptr;
@@ -57,6 +57,7 @@ struct PortInfo {
   bool tx_tcp_checksum = false;  // the port fills in TCP checksums
   bool tx_tso = false;           // the port segments; segment_size is already clamped for its traps
   std::uint16_t max_pieces = 1;  // Frames per packet on transmit
+  std::uint16_t max_rx_pieces = 1;  // Frames per received packet: rx_burst needs room for as many
   std::uint16_t max_tso_segment_size = 0;  // payload bytes; 0: no limit
 };
 
@@ -66,7 +67,7 @@ struct PortStats {
   std::uint64_t rx_missed = 0;     // dropped by the device for want of descriptors
   std::uint64_t rx_no_buffer = 0;  // dropped for want of buffers
   std::uint64_t tx_refused = 0;    // bursts cut short because the ring was full
-  std::uint64_t buffers_free = 0;
+  std::uint64_t buffers_free = 0;  // of the pool that all queues of the port share
   std::uint64_t buffers_total = 0;
 };
 
@@ -78,7 +79,8 @@ class Port {
   /// Fills at most frames.size() Frames; the receiver owns them until it hands them to release() or
   /// tx_burst(). A packet is never split over two bursts.
   [[nodiscard]] virtual std::size_t rx_burst(std::span<Frame> frames) = 0;
-  /// Takes ownership of the first n Frames and returns n; the caller keeps the rest and tries again.
+  /// Takes ownership of the first n Frames and returns n; the caller keeps the rest and tries
+  /// again.
   [[nodiscard]] virtual std::size_t tx_burst(std::span<Frame> frames) = 0;
   /// Gives up to frames.size() empty Frames with capacity for at least mtu + 18 bytes; fewer when
   /// buffers are short.

@@ -13,6 +13,7 @@
 #include <optional>
 #include <vector>
 
+#include "dataplane/inbox.h"
 #include "dataplane/net/interface.h"
 #include "dataplane/port.h"
 #include "dataplane/stats.h"
@@ -22,16 +23,6 @@
 #include "tcp/endpoint/endpoint.h"
 
 namespace millrace {
-
-/// Frames that concern every worker of a port (ARP, NDP, ICMP errors), passed on between cores.
-class Inbox {
- public:
-  virtual ~Inbox() = default;
-  /// Copies `frame` to every other worker of the port.
-  virtual void broadcast(const Frame& frame) = 0;
-  /// Frames other workers passed on; copied into the caller's buffers. Returns how many.
-  virtual std::size_t collect(std::span<Frame> frames) = 0;
-};
 
 struct WorkerConfig {
   net::InterfaceConfig interface;

@@ -15,6 +15,7 @@
 
 #include "tcp/base/counters.h"
 #include "tcp/base/drop.h"
+#include "tcp/base/flow_steering.h"
 #include "tcp/base/four_tuple.h"
 #include "tcp/base/result.h"
 #include "tcp/base/siphash.h"
@@ -51,6 +52,10 @@ struct EndpointConfig {
   TimeWaitOverflow time_wait_overflow = TimeWaitOverflow::recycle_oldest;
   std::vector<TcpConfig> profiles = {TcpConfig{}};  // listeners and opens name one; 1 to 256
   Secrets secrets;
+  /// How the port spreads segments over its workers, and which of them this endpoint is: an active
+  /// open takes a port that brings the replies here. Null: every segment arrives here.
+  std::shared_ptr<const FlowSteering> steering;
+  std::uint16_t worker = 0;
 };
 
 struct ListenRequest {

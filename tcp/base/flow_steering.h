@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Which worker of a port the segments of a connection arrive at: the Toeplitz hash of receive side
+// scaling over the tuple as the frame carries it, then the indirection table. The hash is linear in
+// XOR, so one table of every byte's contribution at every place serves any key, both families and,
+// when a connection is opened, the question which of our ports brings the replies to this core:
+// everything but our port is hashed once, each candidate then costs two loads.
+//
+// It hashes what it is told; which frames a device hashes how is dataplane/dpdk's business.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "tcp/base/check.h"
+#include "tcp/base/four_tuple.h"
+
+namespace millrace {
+
+class FlowSteering {
+ public:
+  static constexpr std::size_t kPlaces = 36;             // two IPv6 addresses and two ports
+  static constexpr std::size_t kKeyBytes = kPlaces + 4;  // what that many bytes of input need
+
+  /// `key` has at least kKeyBytes; `reta` names the worker of each bucket, its size a power of two.
+  FlowSteering(std::span<const std::uint8_t> key, std::vector<std::uint16_t> reta)
+      : reta_(std::move(reta)) {
+    MR_CHECK(key.size() >= kKeyBytes);
+    MR_CHECK(!reta_.empty() && (reta_.size() & (reta_.size() - 1)) == 0);
+    for (std::size_t place = 0; place < kPlaces; ++place) fill(place, key);
+  }
+
+  /// The Toeplitz hash of `size` bytes that stand at `place` of the input. XOR joins the parts.
+  [[nodiscard]] std::uint32_t part(std::size_t place, const std::uint8_t* bytes,
+                                   std::size_t size) const {
+    std::uint32_t hash = 0;
+    for (std::size_t i = 0; i < size; ++i) hash ^= table_[place + i][bytes[i]];
+    return hash;
+  }
+  [[nodiscard]] std::uint16_t worker_of(std::uint32_t hash) const {
+    return reta_[hash & (reta_.size() - 1)];
+  }
+
+  /// The hash of what the peer of `tuple` sends, all but for our own port.
+  [[nodiscard]] std::uint32_t without_local_port(const Address& local, const Address& remote,
+                                                 std::uint16_t remote_port) const {
+    const std::size_t skip = local.is_v4() ? 12 : 0;
+    const std::size_t size = 16 - skip;
+    return part(0, remote.bytes().data() + skip, size) ^
+           part(size, local.bytes().data() + skip, size) ^ port(2 * size, remote_port);
+  }
+  /// What our own port adds; `v4` tells where it stands.
+  [[nodiscard]] std::uint32_t local_port(bool v4, std::uint16_t local_port) const {
+    return port((v4 ? 8 : 32) + 2, local_port);
+  }
+  /// The worker at which the segments of this connection arrive.
+  [[nodiscard]] std::uint16_t worker_of(const FourTuple& t) const {
+    return worker_of(without_local_port(t.local, t.remote, t.remote_port) ^
+                     local_port(t.local.is_v4(), t.local_port));
+  }
+  [[nodiscard]] const std::vector<std::uint16_t>& reta() const { return reta_; }
+
+ private:
+  [[nodiscard]] std::uint32_t port(std::size_t place, std::uint16_t port) const {
+    return table_[place][port >> 8] ^ table_[place + 1][port & 0xff];
+  }
+
+  void fill(std::size_t place, std::span<const std::uint8_t> key) {
+    std::uint64_t window = 0;  // the forty bits of the key that a byte at this place meets
+    for (std::size_t i = 0; i < 5; ++i) {
+      window = (window << 8) | (place + i < key.size() ? key[place + i] : std::uint8_t{0});
+    }
+    for (std::size_t value = 0; value < 256; ++value) {
+      std::uint32_t hash = 0;
+      for (int bit = 0; bit < 8; ++bit) {
+        if ((value & (std::size_t{0x80} >> bit)) != 0) {
+          hash ^= static_cast<std::uint32_t>(window >> (8 - bit));
+        }
+      }
+      table_[place][value] = hash;
+    }
+  }
+
+  std::array<std::array<std::uint32_t, 256>, kPlaces> table_{};
+  std::vector<std::uint16_t> reta_;
+};
+
+}  // namespace millrace
