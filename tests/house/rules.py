@@ -167,8 +167,8 @@ def flags_agree(tree):
     meson = tree.text("meson.build")
     of_cmake, of_meson = ({flag.rstrip(".,") for flag in _FLAG.findall(re.sub(r"#.*", "", text))}
                           for text in (cmake, meson))
-    # Meson has a switch of its own for the first two, CMake for link-time optimisation.
-    own = {"-Wall", "-Wextra", "-flto=thin", "-flto=auto", "-fsanitize=fuzzer"}
+    # Meson has a switch of its own for the first three, CMake for link-time optimisation.
+    own = {"-Wall", "-Wextra", "-DNDEBUG", "-flto=thin", "-flto=auto", "-fsanitize=fuzzer"}
     errors = [f"{flag}: only one of CMake and Meson names it"
               for flag in sorted((of_cmake ^ of_meson) - own)]
     everything = cmake + tree.text("deploy/cmake/MillraceRooms.cmake")
