@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The load generator of one core: an application on the endpoint. It offers connections or
+// transactions by a schedule (open loop) or as earlier ones end (closed loop), speaks HTTP/1.1, and
+// keeps books (ledger.h) and latency from the intended time. No allocation after construction but
+// the first sight of a new response head.
+//
+// Phases: `ramp` opens the connections that a mode holds; `run` offers load for plan.duration;
+// `drain` offers nothing and waits for what is under way, at most plan.drain; then `done`.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "apps/load_generator/ledger.h"
+#include "apps/load_generator/plan.h"
+#include "apps/load_generator/schedule.h"
+#include "apps/load_generator/transactions.h"
+#include "apps/report/histogram.h"
+#include "dataplane/stats.h"
+#include "tcp/endpoint/endpoint.h"
+
+namespace millrace::load {
+
+enum class Phase : std::uint8_t { ramp, run, drain, done };
+
+/// What other threads may see while the run goes on.
+struct Progress {
+  Ledger ledger;
+  Phase phase = Phase::ramp;
+  std::uint64_t open_connections = 0;
+  std::uint64_t schedule_lag_ns = 0;  // worst since the last publication
+  Instant run_started{};
+  Instant run_ended{};
+};
+
+/// Nanoseconds. `from_intended` values count from the schedule, `raw` ones from the actual start.
+struct Latencies {
+  report::Histogram connect;  // open to established, from intended
+  report::Histogram connect_raw;
+  report::Histogram first_byte;     // from intended to the first byte of the answer
+  report::Histogram last_byte;      // from intended to the last
+  report::Histogram last_byte_raw;  // from the request's actual start to the last byte
+  report::Histogram schedule_lag;   // how late a launch was
+
+  void merge(const Latencies& other);
+};
+
+/// Intended times in order, bounded: the open loop's queue in front of busy connections.
+class Waiting {
+ public:
+  static constexpr std::size_t kCapacity = std::size_t{1} << 18;
+
+  Waiting() : ring_(kCapacity) {}
+  [[nodiscard]] bool push(Instant intended) {
+    if (size() == kCapacity) return false;
+    ring_[tail_++ % kCapacity] = intended;
+    return true;
+  }
+  [[nodiscard]] Instant pop() { return ring_[head_++ % kCapacity]; }
+  [[nodiscard]] std::size_t size() const { return tail_ - head_; }
+
+ private:
+  std::vector<Instant> ring_;
+  std::size_t head_ = 0;
+  std::size_t tail_ = 0;
+};
+
+class Generator final : public tcp::App {
+ public:
+  explicit Generator(Plan plan);
+
+  void on_events(tcp::Endpoint& endpoint, std::span<const tcp::Event> events, Instant now) override;
+
+  /// From any thread: ends the run as if its duration were over.
+  void interrupt() { interrupted_.store(true, std::memory_order_relaxed); }
+  /// From any thread, consistent, a few milliseconds old.
+  [[nodiscard]] Progress progress() const { return board_.read(); }
+
+  // After the workers have stopped.
+  [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+  /// What had happened when the run phase began and when it ended: rates come from between.
+  [[nodiscard]] const Ledger& ledger_at_start() const { return ledger_at_start_; }
+  [[nodiscard]] const Ledger& ledger_at_end() const { return ledger_at_end_; }
+  /// Length of the run phase; zero if it never ended.
+  [[nodiscard]] Duration run_length() const { return run_ended_ - run_started_; }
+  [[nodiscard]] const Latencies& latencies() const { return latencies_; }
+  [[nodiscard]] const Plan& plan() const { return plan_; }
+
+ private:
+  // generator.cpp: what happened
+  void on_event(const tcp::Event& event);
+  void on_connected(std::uint32_t index);
+  void on_data(std::uint32_t index, std::span<const std::byte> bytes);
+  void on_peer_closed(std::uint32_t index);
+  void on_closed(std::uint32_t index, tcp::CloseReason reason);
+  void finish_transaction(std::uint32_t index);
+  void after_answer(std::uint32_t index, bool keep_alive);
+  void give_up(std::uint32_t index, Failed cause);
+  void close(std::uint32_t index);
+  [[nodiscard]] bool holds_connections() const { return plan_.mode != Mode::cps; }
+  [[nodiscard]] bool schedules_transactions() const {
+    return plan_.mode == Mode::tps || plan_.mode == Mode::throughput;
+  }
+
+  // pacing.cpp: what to start
+  void pace();
+  void ramp();
+  void run();
+  void drain();
+  void launch_scheduled();
+  void launch_closed();
+  void serve_waiting();
+  void enter(Phase phase);
+  void expire();
+  void end_idle_and_late();
+  void publish();
+  bool open(Instant intended);
+  void start_request(std::uint32_t index, Instant intended);
+  void push_idle(std::uint32_t index);
+  void remove_idle(std::uint32_t index);
+  [[nodiscard]] bool wants_another_request(const Client& client) const;
+
+  Plan plan_;
+  Pool<Client> clients_;
+  Pool<Transaction> transactions_;
+  StartOrder connecting_{transactions_};
+  StartOrder active_{transactions_};
+  http_parser_settings settings_{};
+
+  tcp::Endpoint* endpoint_ = nullptr;  // during on_events
+  Instant now_{};
+  Instant started_{};
+  Instant run_started_{};
+  Instant run_ended_{};
+  Phase phase_ = Phase::ramp;
+  Schedule schedule_;
+  Waiting waiting_;  // offered transactions that found no idle connection
+  std::uint32_t idle_head_ = kNil;
+  std::size_t next_local_ = 0;
+  std::uint32_t sweep_ = 0;  // where end_idle_and_late goes on
+  std::string known_head_;   // the last response head that came whole
+  std::uint64_t known_body_bytes_ = 0;
+
+  Ledger ledger_;
+  Ledger ledger_at_start_;
+  Ledger ledger_at_end_;
+  Latencies latencies_;
+  std::uint64_t worst_lag_ns_ = 0;
+  Instant next_publish_{};
+  std::atomic<bool> interrupted_{false};
+  Board<Progress> board_;
+};
+
+}  // namespace millrace::load

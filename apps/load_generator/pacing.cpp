@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the generator starts, and when: the phases of a run, arrivals by schedule, the closed loop,
+// time-outs and the drain. Work per iteration is bounded; what is left over is late, and counted as
+// schedule lag.
+#include <algorithm>
+
+#include "apps/load_generator/generator.h"
+
+namespace millrace::load {
+
+namespace {
+
+constexpr int kLaunchesPerIteration = 64;
+constexpr int kExpiriesPerIteration = 64;
+constexpr std::uint32_t kSweepPerIteration = 1024;
+constexpr int kAddressesTried = 4;
+constexpr Duration kPublishInterval = 20ms;
+
+NotLaunched cause_of(tcp::OpenError error) {
+  switch (error) {
+    case tcp::OpenError::time_wait:
+      return NotLaunched::time_wait;
+    case tcp::OpenError::no_memory:
+      return NotLaunched::no_memory;
+    case tcp::OpenError::none:
+    case tcp::OpenError::no_free_port:
+    case tcp::OpenError::in_use:
+    case tcp::OpenError::bad_address:
+      return NotLaunched::no_free_port;
+  }
+  return NotLaunched::no_free_port;
+}
+
+}  // namespace
+
+void Generator::pace() {
+  if (started_ == Instant{}) {
+    started_ = now_;
+    if (!holds_connections()) enter(Phase::run);
+  }
+  switch (phase_) {
+    case Phase::ramp:
+      ramp();
+      break;
+    case Phase::run:
+      run();
+      break;
+    case Phase::drain:
+      drain();
+      break;
+    case Phase::done:
+      break;
+  }
+  expire();
+  if (now_ >= next_publish_) publish();
+}
+
+void Generator::enter(Phase phase) {
+  phase_ = phase;
+  if (phase == Phase::run) {
+    run_started_ = now_;
+    ledger_at_start_ = ledger_;
+    if (!plan_.closed) schedule_ = Schedule(now_, now_ + plan_.duration, plan_.rate);
+  } else if (phase == Phase::drain) {
+    run_ended_ = now_;
+    ledger_at_end_ = ledger_;
+    Book& book = schedules_transactions() ? ledger_.transactions : ledger_.connections;
+    while (waiting_.size() > 0) {
+      (void)waiting_.pop();
+      book.miss(NotLaunched::no_connection);
+    }
+    // Interrupted runs offered only what was due by now.
+    while (!plan_.closed && schedule_.due(now_)) {
+      (void)schedule_.take();
+      ++book.offered;
+      book.miss(NotLaunched::behind_schedule);
+    }
+  }
+  publish();
+}
+
+/// Opens what the mode holds, then lets the run begin. `concurrent` opens at its rate instead: its
+/// ramp is the run.
+void Generator::ramp() {
+  const bool interrupted = interrupted_.load(std::memory_order_relaxed);
+  if (plan_.mode == Mode::concurrent || interrupted) return enter(Phase::run);
+  for (int i = 0; i < kLaunchesPerIteration; ++i) {
+    if (ledger_.connections.offered >= plan_.connections) break;
+    ++ledger_.connections.offered;
+    (void)open(now_);
+  }
+  const bool all_tried = ledger_.connections.offered >= plan_.connections;
+  if (all_tried && !connecting_.any()) enter(Phase::run);
+}
+
+void Generator::run() {
+  if (now_ - run_started_ >= plan_.duration || interrupted_.load(std::memory_order_relaxed)) {
+    return enter(Phase::drain);
+  }
+  if (schedules_transactions()) {
+    // Connections that ended are replaced, so that the mode holds what it promised.
+    for (int i = 0; i < kLaunchesPerIteration && clients_.live() < plan_.connections; ++i) {
+      ++ledger_.connections.offered;
+      if (!open(now_)) break;
+    }
+  }
+  plan_.closed ? launch_closed() : launch_scheduled();
+}
+
+void Generator::launch_scheduled() {
+  for (int i = 0; i < kLaunchesPerIteration && schedule_.due(now_); ++i) {
+    if (plan_.mode == Mode::concurrent && ledger_.connections.launched >= plan_.connections) break;
+    const Instant intended = schedule_.take();
+    const auto lag_ns = static_cast<std::uint64_t>((now_ - intended).count());
+    latencies_.schedule_lag.record(lag_ns);
+    worst_lag_ns_ = std::max(worst_lag_ns_, lag_ns);
+    if (schedules_transactions()) {
+      ++ledger_.transactions.offered;
+      if (!waiting_.push(intended)) ledger_.transactions.miss(NotLaunched::no_connection);
+    } else {
+      ++ledger_.connections.offered;
+      (void)open(intended);
+    }
+  }
+  serve_waiting();
+}
+
+/// Offered transactions, oldest first, to idle connections.
+void Generator::serve_waiting() {
+  while (waiting_.size() > 0) {
+    const std::uint32_t index = idle_head_;
+    if (index == kNil) return;
+    remove_idle(index);
+    start_request(index, waiting_.pop());
+  }
+}
+
+void Generator::launch_closed() {
+  if (schedules_transactions()) {
+    for (int i = 0; i < kLaunchesPerIteration && idle_head_ != kNil; ++i) {
+      const std::uint32_t index = idle_head_;
+      remove_idle(index);
+      start_request(index, now_);
+    }
+    return;
+  }
+  for (int i = 0; i < kLaunchesPerIteration && clients_.live() < plan_.connections; ++i) {
+    ++ledger_.connections.offered;
+    if (!open(now_)) break;
+  }
+}
+
+bool Generator::open(Instant intended) {
+  Book& book = ledger_.connections;
+  const std::uint32_t index = clients_.create();
+  const std::uint32_t transaction = index == kNil ? kNil : transactions_.create();
+  if (transaction == kNil) {
+    if (index != kNil) clients_.free(index);
+    book.miss(NotLaunched::connection_limit);
+    return false;
+  }
+  tcp::OpenResult opened;
+  tcp::OpenRequest request;
+  request.remote = plan_.target;
+  request.remote_port = plan_.target_port;
+  request.user = index;
+  for (int i = 0; i < kAddressesTried; ++i) {
+    request.local = plan_.local[next_local_];
+    next_local_ = next_local_ + 1 == plan_.local.size() ? 0 : next_local_ + 1;
+    opened = endpoint_->connect(request, now_);
+    if (opened.error == tcp::OpenError::none || opened.error == tcp::OpenError::no_memory) break;
+  }
+  if (opened.error != tcp::OpenError::none) {
+    book.miss(cause_of(opened.error));
+    transactions_.free(transaction);
+    clients_.free(index);
+    return false;
+  }
+  ++book.launched;
+  Client& client = clients_[index];
+  client.id = opened.connection;
+  client.used = true;
+  client.transaction = transaction;
+  Transaction& t = transactions_[transaction];
+  t.intended = intended;
+  t.started = now_;
+  t.client = index;
+  connecting_.append(transaction);
+  return true;
+}
+
+bool Generator::wants_another_request(const Client& client) const {
+  return plan_.requests_per_connection == 0 || client.requests < plan_.requests_per_connection;
+}
+
+void Generator::start_request(std::uint32_t index, Instant intended) {
+  Client& client = clients_[index];
+  Book& book = ledger_.transactions;
+  if (plan_.closed || !schedules_transactions()) ++book.offered;
+  const std::uint32_t transaction = transactions_.create();
+  if (transaction == kNil) {
+    book.miss(NotLaunched::no_memory);
+    return close(index);
+  }
+  ++book.launched;
+  ++client.requests;
+  client.transaction = transaction;
+  client.phase = Client::Phase::busy;
+  Transaction& t = transactions_[transaction];
+  t.intended = intended;
+  t.started = now_;
+  t.client = index;
+  http_parser_init(&t.parser, HTTP_RESPONSE);
+  t.parser.data = &t;
+  active_.append(transaction);
+  const std::string& text = wants_another_request(client) ? plan_.request : plan_.last_request;
+  const auto bytes = std::as_bytes(std::span(text));
+  if (endpoint_->send(client.id, bytes, tcp::Lifetime::fixed) != bytes.size()) {
+    return give_up(index, Failed::no_memory);
+  }
+  ledger_.sent_bytes += bytes.size();
+}
+
+void Generator::expire() {
+  for (int i = 0; i < kExpiriesPerIteration; ++i) {
+    const std::uint32_t late = connecting_.expired(now_ - plan_.connect_timeout);
+    if (late == kNil) break;
+    give_up(transactions_[late].client, Failed::connect_timeout);
+  }
+  for (int i = 0; i < kExpiriesPerIteration; ++i) {
+    const std::uint32_t late = active_.expired(now_ - plan_.timeout);
+    if (late == kNil) break;
+    give_up(transactions_[late].client, Failed::timeout);
+  }
+}
+
+void Generator::drain() {
+  end_idle_and_late();
+  if (clients_.live() == 0) enter(Phase::done);
+}
+
+/// Closes what is idle; once the drain is over, ends everything that is left.
+void Generator::end_idle_and_late() {
+  const bool late = now_ - run_ended_ >= plan_.drain;
+  for (std::uint32_t n = 0; n < kSweepPerIteration && clients_.touched() > 0; ++n) {
+    const std::uint32_t index = sweep_;
+    sweep_ = sweep_ + 1 >= clients_.touched() ? 0 : sweep_ + 1;
+    Client& client = clients_[index];
+    if (!client.used) continue;
+    if (client.phase == Client::Phase::idle || client.phase == Client::Phase::held) {
+      close(index);
+    } else if (late && !client.has_cause) {
+      give_up(index, Failed::drain);
+    }
+    if (clients_.touched() <= n + 1) break;
+  }
+}
+
+void Generator::publish() {
+  Progress progress;
+  progress.ledger = ledger_;
+  progress.phase = phase_;
+  progress.open_connections = clients_.live();
+  progress.schedule_lag_ns = worst_lag_ns_;
+  progress.run_started = run_started_;
+  progress.run_ended = run_ended_;
+  worst_lag_ns_ = 0;
+  board_.publish(progress);
+  next_publish_ = now_ + kPublishInterval;
+}
+
+}  // namespace millrace::load

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What a load run is to do, decided before it starts and shared read-only by its workers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tcp/base/address.h"
+#include "tcp/base/time.h"
+
+namespace millrace::load {
+
+enum class Mode : std::uint8_t {
+  cps,         // new connections per second; each does its requests and is closed
+  tps,         // transactions per second over connections that stay
+  concurrent,  // connections opened and held until the end, one request each
+  throughput,  // every connection asks again as soon as it has its answer
+};
+[[nodiscard]] std::string_view name_of(Mode mode);
+
+struct Plan {
+  Mode mode = Mode::cps;
+  bool closed = false;              // closed loop: the next one starts when one ends
+  double rate = 0;                  // of the mode's unit per second, for this worker; 0 with closed
+  std::uint32_t connections = 100;  // held (tps, concurrent, throughput) or at most open
+  std::uint32_t requests_per_connection = 1;  // 0: no limit (tps, throughput)
+  Duration duration = 10s;
+  Duration connect_timeout = 3s;
+  Duration timeout = 10s;  // of one transaction, from its request
+  Duration drain = 5s;
+  std::vector<Address> local;  // source addresses, used in turn
+  Address target;
+  std::uint16_t target_port = 80;
+  std::string request;       // head of every request, CRLF and all
+  std::string last_request;  // of a connection's last one; differs if the server is to close
+};
+
+}  // namespace millrace::load

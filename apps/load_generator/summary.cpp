@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The table that a run ends with, and its line each second.
+#include "apps/load_generator/summary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/report/units.h"
+
+namespace millrace::load {
+
+namespace {
+
+using report::group_digits;
+using report::nice_bytes;
+using report::nice_time;
+
+double per_second(std::uint64_t count, double seconds) {
+  return seconds > 0 ? static_cast<double>(count) / seconds : 0.0;
+}
+
+template <std::size_t N>
+std::string causes(const std::array<std::uint64_t, N>& counts,
+                   const std::array<std::string_view, N>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < N; ++i) {
+    if (counts[i] == 0) continue;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", names[i], group_digits(counts[i]));
+  }
+  return text;
+}
+
+std::string book_rows(std::string_view name, const Book& book) {
+  std::string text =
+      fmt::format("  {:<14}{:>14}{:>14}{:>14}{:>14}{:>14}\n", name, group_digits(book.offered),
+                  group_digits(book.launched), group_digits(book.total_not_launched()),
+                  group_digits(book.completed), group_digits(book.total_failed()));
+  const std::string missed = causes(book.not_launched, kNotLaunchedNames);
+  const std::string failed = causes(book.failed, kFailedNames);
+  if (!missed.empty()) text += fmt::format("    not launched: {}\n", missed);
+  if (!failed.empty()) text += fmt::format("    failed: {}\n", failed);
+  return text;
+}
+
+std::string latency_row(std::string_view name, const report::Histogram& h) {
+  if (h.count() == 0) return {};
+  std::string text = fmt::format("  {:<26}", name);
+  for (const double percent : {50.0, 90.0, 99.0, 99.9, 99.99}) {
+    text += fmt::format("{:>10}", nice_time(h.percentile(percent)));
+  }
+  return text + fmt::format("{:>10}\n", nice_time(h.max()));
+}
+
+std::string states_text(const tcp::StateCounts& states) {
+  std::string text;
+  for (std::size_t i = 0; i < tcp::kStateCount; ++i) {
+    const auto state = static_cast<tcp::State>(i);
+    if (states.of(state) == 0 || state == tcp::State::listen) continue;
+    text += fmt::format("{}{} {}", text.empty() ? "" : "  ", tcp::name_of(state),
+                        group_digits(states.of(state)));
+  }
+  return text;
+}
+
+std::string loop_text(const Setup& setup) {
+  if (setup.closed) return "closed loop";
+  return fmt::format("open loop at {}/s", group_digits(static_cast<std::uint64_t>(setup.rate)));
+}
+
+}  // namespace
+
+double Summary::connections_per_second() const { return per_second(run_connections, run_s); }
+double Summary::transactions_per_second() const { return per_second(run_transactions, run_s); }
+double Summary::received_bits_per_second() const {
+  return 8.0 * per_second(run_received_bytes, run_s);
+}
+
+void add_worker(Summary& summary, const Generator& generator) {
+  const Ledger& from = generator.ledger_at_start();
+  const Ledger& to = generator.ledger_at_end();
+  summary.ledger.add(generator.ledger());
+  summary.run_connections += to.connections.completed - from.connections.completed;
+  summary.run_transactions += to.transactions.completed - from.transactions.completed;
+  summary.run_received_bytes += to.received_bytes - from.received_bytes;
+  summary.latencies.merge(generator.latencies());
+  const double length_s = std::chrono::duration<double>(generator.run_length()).count();
+  summary.run_s = std::max(summary.run_s, length_s);
+}
+
+std::string interval_header(Mode mode) {
+  const std::string_view unit =
+      mode == Mode::cps || mode == Mode::concurrent ? "offered c/s" : "offered t/s";
+  return fmt::format("{:>6} {:>6} {:>12} {:>11} {:>11} {:>8} {:>9} {:>9}  {}", "second", "phase",
+                     unit, "conn/s", "trans/s", "failed", "Mbit/s", "lag", "connections by state");
+}
+
+std::string interval_line(Mode mode, const Interval& interval, double length_s) {
+  static constexpr std::array<std::string_view, 4> kPhases{"ramp", "run", "drain", "done"};
+  const Ledger& ledger = interval.ledger;
+  const bool by_connection = mode == Mode::cps || mode == Mode::concurrent;
+  const Book& book = by_connection ? ledger.connections : ledger.transactions;
+  const std::uint64_t failed =
+      ledger.connections.total_failed() + ledger.transactions.total_failed();
+  const auto rate = [&](std::uint64_t n) {
+    return group_digits(static_cast<std::uint64_t>(per_second(n, length_s) + 0.5));
+  };
+  return fmt::format("{:>6.1f} {:>6} {:>12} {:>11} {:>11} {:>8} {:>9.1f} {:>9}  {}", interval.end_s,
+                     kPhases[static_cast<std::size_t>(interval.phase)], rate(book.offered),
+                     rate(ledger.connections.completed), rate(ledger.transactions.completed),
+                     group_digits(failed), 8.0 * per_second(ledger.received_bytes, length_s) / 1e6,
+                     nice_time(interval.schedule_lag_ns), states_text(interval.states));
+}
+
+std::string to_text(const Summary& s) {
+  std::string text =
+      fmt::format("\n{} of {}, {}, {:.1f} s{}\n", name_of(s.setup.mode), s.setup.target,
+                  loop_text(s.setup), s.run_s, s.interrupted ? ", interrupted" : "");
+  for (const std::string& note : s.notes) text += fmt::format("  {}\n", note);
+  text += fmt::format("\n  {:<26}{:>16}\n", "connections per second",
+                      group_digits(static_cast<std::uint64_t>(s.connections_per_second())));
+  text += fmt::format("  {:<26}{:>16}\n", "requests per second",
+                      group_digits(static_cast<std::uint64_t>(s.transactions_per_second())));
+  text += fmt::format("  {:<26}{:>16.1f}\n", "received Mbit/s", s.received_bits_per_second() / 1e6);
+  text +=
+      fmt::format("  {:<26}{:>16}\n", "TIME_WAIT entries, peak", group_digits(s.time_wait_peak));
+  text += fmt::format("  {:<26}{:>16}\n", "memory resident", nice_bytes(s.resident_bytes));
+
+  text += fmt::format("\n  {:<26}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}\n",
+                      s.setup.latency_label.empty() ? "latency" : s.setup.latency_label, "p50",
+                      "p90", "p99", "p99.9", "p99.99", "max");
+  text += latency_row("connect", s.latencies.connect);
+  text += latency_row("first byte", s.latencies.first_byte);
+  text += latency_row("last byte", s.latencies.last_byte);
+  text += latency_row("last byte, from request", s.latencies.last_byte_raw);
+  text += latency_row("schedule lag", s.latencies.schedule_lag);
+
+  text += fmt::format("\n  {:<14}{:>14}{:>14}{:>14}{:>14}{:>14}\n", "accounted for", "offered",
+                      "launched", "not launched", "completed", "failed");
+  text += book_rows("connections", s.ledger.connections);
+  text += book_rows("transactions", s.ledger.transactions);
+
+  std::string drops;
+  for (std::size_t i = 1; i < kDropCount; ++i) {
+    if (s.drops.count[i] == 0) continue;
+    drops += fmt::format("{}{} {}", drops.empty() ? "" : ", ", kDropNames[i],
+                         group_digits(s.drops.count[i]));
+  }
+  if (!drops.empty()) text += fmt::format("\n  dropped frames: {}\n", drops);
+  return text;
+}
+
+}  // namespace millrace::load

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What a load run found, for people (a table) and for programs (result.json). Figures are of the
+// run phase unless they say otherwise; both books are of the whole run and balance.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "apps/load_generator/generator.h"
+#include "tcp/base/counters.h"
+#include "tcp/base/drop.h"
+#include "tcp/base/state.h"
+
+namespace millrace::load {
+
+/// One second of the run, from published figures.
+struct Interval {
+  double end_s = 0;  // since the first worker began
+  Phase phase = Phase::ramp;
+  Ledger ledger;  // what this interval added
+  tcp::StateCounts states;
+  std::uint64_t schedule_lag_ns = 0;  // worst
+};
+
+/// How the run was made: everything a reader needs to compare it with another.
+struct Setup {
+  std::string command;
+  Mode mode = Mode::cps;
+  bool closed = false;
+  double rate = 0;  // of all workers together
+  std::string target;
+  std::uint32_t connections = 0;
+  std::uint32_t requests_per_connection = 0;
+  std::uint32_t client_addresses = 0;
+  double two_msl_s = 60;
+  std::string time_wait_reuse;
+  std::string close_mode = "client FIN";
+  std::string latency_label;  // "in process, one core": not a network latency
+  std::string packet_path;    // driver, steering, offloads
+  std::vector<int> cores;
+  std::uint64_t seed = 0;
+};
+
+struct Summary {
+  Setup setup;
+  double run_s = 0;  // the run phase, measured
+  bool interrupted = false;
+  Ledger ledger;
+  std::uint64_t run_connections = 0;   // completed within the run phase
+  std::uint64_t run_transactions = 0;  // likewise
+  std::uint64_t run_received_bytes = 0;
+  Latencies latencies;
+  std::vector<Interval> intervals;
+  tcp::StateCounts states_at_end_of_run;
+  tcp::Counters counters;  // the generator's end
+  DropCounters drops;
+  std::uint64_t time_wait_peak = 0;  // most entries seen at once, all ends
+  std::uint64_t resident_bytes = 0;
+  std::vector<std::string> notes;
+
+  [[nodiscard]] double connections_per_second() const;
+  [[nodiscard]] double transactions_per_second() const;
+  [[nodiscard]] double received_bits_per_second() const;
+};
+
+/// Adds a worker's books, histograms and run time.
+void add_worker(Summary& summary, const Generator& generator);
+
+/// One aligned line for a second of a run.
+[[nodiscard]] std::string interval_header(Mode mode);
+[[nodiscard]] std::string interval_line(Mode mode, const Interval& interval, double length_s);
+
+[[nodiscard]] std::string to_text(const Summary& summary);
+[[nodiscard]] nlohmann::json to_json(const Summary& summary);
+
+}  // namespace millrace::load
