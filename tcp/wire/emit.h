@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // SegmentOut to the bytes of a TCP header (RFC 9293 §3.1). The layout of options is the usual one
-// (NOP NOP TS first on established segments), so that peers' fast paths match. Payload is the caller's
-// to copy or attach; the checksum field is left zero.
+// (NOP NOP TS first on established segments), so that peers' fast paths match. Payload is the
+// caller's to copy or attach; the checksum field is left zero.
 #pragma once
 
 #include <cstddef>

@@ -61,7 +61,8 @@ struct Options {
   [[nodiscard]] constexpr bool has_timestamps() const { return (has & kTimestamps) != 0; }
 };
 
-/// A received segment. `payload` is borrowed: it is valid until the iteration that received it ends.
+/// A received segment. `payload` is borrowed: it is valid until the iteration that received it
+/// ends.
 struct SegmentIn {
   Seq seq;                   // SEG.SEQ
   Seq ack;                   // SEG.ACK; meaningless without the ACK bit
