@@ -20,12 +20,12 @@ struct WorkerStats {
   DropCounters drops;  // index `none`: frames delivered
   std::uint64_t rx_frames = 0;
   std::uint64_t tx_frames = 0;
-  std::uint64_t tx_stalls = 0;        // iterations in which the port took less than it was given
-  std::uint64_t buffer_stalls = 0;    // iterations in which no buffer could be had
-  std::uint64_t unresolved_drops = 0; // segments to a neighbour that did not answer
+  std::uint64_t tx_stalls = 0;         // iterations in which the port took less than it was given
+  std::uint64_t buffer_stalls = 0;     // iterations in which no buffer could be had
+  std::uint64_t unresolved_drops = 0;  // segments to a neighbour that did not answer
   std::uint64_t iterations = 0;
   std::uint64_t busy_iterations = 0;
-  std::uint64_t gaps = 0;             // times between iterations above 1 ms: the machine's, not ours
+  std::uint64_t gaps = 0;  // times between iterations above 1 ms: the machine's, not ours
   std::uint64_t longest_gap_ns = 0;
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Our own kind of wrong: a broken invariant ends the process. MR_CHECK stays in release builds where
-// it is cheap; MR_DCHECK is for debug and sanitizer builds. Neither ever judges input from the wire.
+// Our own kind of wrong: a broken invariant ends the process. MR_CHECK stays in release builds
+// where it is cheap; MR_DCHECK is for debug and sanitizer builds. Neither ever judges input from
+// the wire.
 #pragma once
 
 #include <cstdio>
@@ -14,11 +15,11 @@ namespace millrace::detail {
 }
 }  // namespace millrace::detail
 
-#define MR_CHECK(condition)                                                 \
-  do {                                                                      \
-    if (!(condition)) [[unlikely]] {                                        \
-      ::millrace::detail::check_failed(#condition, __FILE__, __LINE__);     \
-    }                                                                       \
+#define MR_CHECK(condition)                                             \
+  do {                                                                  \
+    if (!(condition)) [[unlikely]] {                                    \
+      ::millrace::detail::check_failed(#condition, __FILE__, __LINE__); \
+    }                                                                   \
   } while (false)
 
 #ifdef NDEBUG

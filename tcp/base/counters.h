@@ -13,6 +13,7 @@
 namespace millrace::tcp {
 
 // X(name)
+// clang-format off
 #define MR_TCP_COUNTERS(X)                                                                        \
   /* Tcp */                                                                                       \
   X(ActiveOpens) X(PassiveOpens) X(AttemptFails) X(EstabResets) X(InSegs) X(OutSegs)              \
@@ -27,6 +28,7 @@ namespace millrace::tcp {
   X(TCPAbortOnData) X(TCPAbortOnClose) X(TCPAbortOnMemory) X(TCPAbortOnTimeout)                   \
   X(TCPAbortOnLinger) X(TCPKeepAlive) X(TCPWinProbe) X(TCPFromZeroWindowAdv)                      \
   X(TCPToZeroWindowAdv) X(TCPDelivered) X(TCPOrigDataSent)
+// clang-format on
 
 struct Counters {
 #define MR_COUNTER_FIELD(name) std::uint64_t name = 0;

@@ -49,7 +49,7 @@ namespace millrace {
   X(tcp_bad_checksum, "TCP checksum wrong")                                           \
   X(tcp_bad_options, "malformed option list")                                         \
   X(tcp_bad_ports, "source or destination port zero")                                 \
-  /* TCP processing, RFC 9293 §3.10.7 */                                              \
+  /* TCP processing, RFC 9293 §3.10.7 */                                             \
   X(tcp_no_connection, "no connection and no listener: answered with RST")            \
   X(tcp_no_connection_rst, "RST for a connection that does not exist")                \
   X(tcp_listen_bad_flags, "to a listener without SYN")                                \

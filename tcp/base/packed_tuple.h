@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // A four-tuple in the twelve bytes that a store's entry can afford. IPv4 fits whole; for IPv6 the
-// two addresses live in a pool beside, and the entry keeps their index. The family is told by a flag
-// of the entry, not by this type.
+// two addresses live in a pool beside, and the entry keeps their index. The family is told by a
+// flag of the entry, not by this type.
 #pragma once
 
 #include <array>

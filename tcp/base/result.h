@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The operator's kind of wrong: a value or one sentence. The sentence says what is wrong, where, and
-// what was expected; `hint` holds the command or spelling that mends it, where there is one. Never
-// used on the packet path, so it may allocate.
+// The operator's kind of wrong: a value or one sentence. The sentence says what is wrong, where,
+// and what was expected; `hint` holds the command or spelling that mends it, where there is one.
+// Never used on the packet path, so it may allocate.
 #pragma once
 
 #include <string>
