@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A hierarchical timer wheel: four levels of 256 slots cover all 2^32 ticks of 65.536 us. Nodes are
+// intrusive and addressed by index, so an armed timer costs its twelve bytes and nothing here.
+//
+// A node lies at the level of the highest byte in which its tick differs from `base_`, the next
+// tick to be processed, in the slot of that byte. When base_ enters a slot of a higher level, its
+// nodes are filed again further down. Occupancy bitmaps let base_ jump over empty time.
+//
+// One node serves the earliest of its owner's deadlines. Arming later leaves the node where it is:
+// it fires early and the owner, finding nothing due, arms it again. Cancelling is the same. Only an
+// owner that goes away must call disarm().
+//
+// Never early by the tick it is filed under; late only as far as the caller's budget defers it.
+// Each node fired or filed again costs one of the budget, so a storm is spread over calls.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "tcp/base/check.h"
+#include "tcp/base/time.h"
+#include "tcp/connection/connection.h"
+
+namespace millrace::tcp {
+
+/// Nodes: a cheap copyable object with `WheelNode& node(std::uint32_t index)`; indices < 2^31.
+template <typename Nodes>
+class TimerWheel {
+ public:
+  /// `start`: the time before the first advance().
+  TimerWheel(Nodes nodes, Tick start) : nodes_(nodes), base_(start) {
+    for (auto& level : heads_) level.fill(kNil);
+  }
+
+  /// Sees to it that `index` fires at `at` or before; at the next tick to be processed if `at` has
+  /// passed. `at` must lie less than 2^31 ticks ahead. A node filed earlier stays.
+  void arm(std::uint32_t index, Tick at) {
+    WheelNode& n = nodes_.node(index);
+    if (n.prev != kNil) {
+      if (!tick_before(at, n.filed)) return;
+      unlink(n);
+    } else {
+      ++armed_;
+    }
+    const Tick floor = firing_ ? base_ + 1 : base_;
+    file(index, n, tick_before(at, floor) ? floor : at);
+  }
+
+  /// Takes a node out, if it is in: for an owner that goes away.
+  void disarm(std::uint32_t index) {
+    WheelNode& n = nodes_.node(index);
+    if (n.prev == kNil) return;
+    unlink(n);
+    n.prev = kNil;
+    --armed_;
+  }
+
+  [[nodiscard]] bool is_armed(std::uint32_t index) { return nodes_.node(index).prev != kNil; }
+
+  struct Progress {
+    std::uint32_t fired = 0;
+    std::uint32_t steps = 0;  // of the budget: nodes fired and nodes filed again
+    bool more = false;        // the budget ended before the work did
+  };
+
+  /// Fires what is filed under ticks up to and including `now`, in order of tick: calls
+  /// `fire(index)` with the node already out of the wheel, free to be armed again or to go away.
+  /// Other nodes may be armed and disarmed from within. At most `budget` steps.
+  template <typename Fire>
+  Progress advance(Tick now, std::uint32_t budget, Fire&& fire) {
+    Progress done;
+    while (!tick_before(now, base_)) {
+      if (const Slot from = pending(); from.level != 0) {
+        if (!refile(from, budget, done)) return done;
+        continue;
+      }
+      const std::optional<Tick> next = next_tick();
+      if (!next || tick_before(now, *next)) {
+        base_ = now + 1;
+        break;
+      }
+      base_ = *next;
+      if (pending().level != 0) continue;
+      if (!fire_slot(base_ & kMask, budget, done, fire)) return done;
+      ++base_;
+    }
+    return done;
+  }
+
+  /// When advance() has work next: never later than the earliest node, earlier by as much as filing
+  /// again takes. Nothing if no node is armed.
+  [[nodiscard]] std::optional<Tick> next_tick() const {
+    if (armed_ == 0) return std::nullopt;
+    if (pending().level != 0) return base_;
+    if (const int s = next_occupied(0, base_ & kMask); s >= 0) {
+      return (base_ & ~kMask) | static_cast<Tick>(s);
+    }
+    for (unsigned level = 1; level < kLevels; ++level) {
+      const unsigned shift = level * kBits;
+      const Tick above = static_cast<Tick>(~((std::uint64_t{1} << (shift + kBits)) - 1));
+      if (const int s = next_occupied(level, ((base_ >> shift) & kMask) + 1); s >= 0) {
+        return (base_ & above) | (static_cast<Tick>(s) << shift);
+      }
+    }
+    // The uppermost level is a circle: what remains lies beyond the wrap of the tick.
+    const int s = next_occupied(kLevels - 1, 0);
+    MR_DCHECK(s >= 0);
+    return static_cast<Tick>(s) << ((kLevels - 1) * kBits);
+  }
+
+  [[nodiscard]] std::uint32_t armed() const { return armed_; }
+  /// The next tick to be processed: everything before it has fired.
+  [[nodiscard]] Tick base() const { return base_; }
+
+ private:
+  static constexpr unsigned kLevels = 4;
+  static constexpr unsigned kBits = 8;
+  static constexpr unsigned kSlots = 1U << kBits;
+  static constexpr Tick kMask = kSlots - 1;
+  // `prev` of the first node of a slot: this bit and the number of the slot. kNil is "not filed".
+  static constexpr std::uint32_t kFirst = 0x8000'0000;
+
+  struct Slot {
+    unsigned level = 0;
+    unsigned number = 0;
+  };
+
+  /// The slot of a higher level that base_ has entered and that still holds nodes; level 0: none.
+  [[nodiscard]] Slot pending() const {
+    for (unsigned level = kLevels - 1; level > 0; --level) {
+      const unsigned number = (base_ >> (level * kBits)) & kMask;
+      if (heads_[level][number] != kNil) return {level, number};
+    }
+    return {};
+  }
+
+  void file(std::uint32_t index, WheelNode& n, Tick at) {
+    const Tick differing = at ^ base_;
+    const unsigned level =
+        differing == 0 ? 0 : (31U - static_cast<unsigned>(std::countl_zero(differing))) / kBits;
+    const unsigned number = (at >> (level * kBits)) & kMask;
+    std::uint32_t& head = heads_[level][number];
+    n.filed = at;
+    n.prev = kFirst | (level << kBits) | number;
+    n.next = head;
+    if (head != kNil) {
+      nodes_.node(head).prev = index;
+    } else {
+      occupied_[level][number / 64] |= std::uint64_t{1} << (number % 64);
+    }
+    head = index;
+  }
+
+  /// Out of its slot; leaves n.prev for the caller to set.
+  void unlink(const WheelNode& n) {
+    if (n.next != kNil) nodes_.node(n.next).prev = n.prev;
+    if ((n.prev & kFirst) == 0) {
+      nodes_.node(n.prev).next = n.next;
+      return;
+    }
+    const unsigned level = (n.prev & ~kFirst) >> kBits;
+    const unsigned number = n.prev & kMask;
+    heads_[level][number] = n.next;
+    if (n.next == kNil) occupied_[level][number / 64] &= ~(std::uint64_t{1} << (number % 64));
+  }
+
+  /// Files the nodes of a slot anew, closer to base_. False if the budget ended first.
+  bool refile(Slot from, std::uint32_t budget, Progress& done) {
+    while (heads_[from.level][from.number] != kNil) {
+      if (done.steps == budget) return !(done.more = true);
+      ++done.steps;
+      const std::uint32_t index = heads_[from.level][from.number];
+      WheelNode& n = nodes_.node(index);
+      if (n.next != kNil) __builtin_prefetch(&nodes_.node(n.next), 1);
+      unlink(n);
+      file(index, n, n.filed);
+    }
+    return true;
+  }
+
+  template <typename Fire>
+  bool fire_slot(unsigned number, std::uint32_t budget, Progress& done, Fire& fire) {
+    while (heads_[0][number] != kNil) {
+      if (done.steps == budget) return !(done.more = true);
+      ++done.steps;
+      ++done.fired;
+      const std::uint32_t index = heads_[0][number];
+      WheelNode& n = nodes_.node(index);
+      if (n.next != kNil) __builtin_prefetch(&nodes_.node(n.next), 1);
+      unlink(n);
+      n.prev = kNil;
+      --armed_;
+      firing_ = true;
+      fire(index);
+      firing_ = false;
+    }
+    return true;
+  }
+
+  /// The first occupied slot at or after `from`, -1 if there is none up to the end of the level.
+  [[nodiscard]] int next_occupied(unsigned level, unsigned from) const {
+    for (unsigned word = from / 64; word < kSlots / 64; ++word) {
+      std::uint64_t bits = occupied_[level][word];
+      if (word == from / 64) bits &= ~std::uint64_t{0} << (from % 64);
+      if (bits != 0) return static_cast<int>(word * 64) + std::countr_zero(bits);
+    }
+    return -1;
+  }
+
+  Nodes nodes_;
+  Tick base_;
+  std::uint32_t armed_ = 0;
+  bool firing_ = false;
+  std::array<std::array<std::uint64_t, kSlots / 64>, kLevels> occupied_{};
+  std::array<std::array<std::uint32_t, kSlots>, kLevels> heads_;
+};
+
+}  // namespace millrace::tcp
