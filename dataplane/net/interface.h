@@ -31,10 +31,10 @@ struct Route {
 struct InterfaceConfig {
   MacAddress mac{};
   std::uint16_t mtu = 1500;
-  std::optional<std::uint16_t> vlan;         // 802.1Q tag of everything we send and accept
-  std::optional<std::uint16_t> outer_vlan;   // 802.1ad (QinQ)
+  std::optional<std::uint16_t> vlan;        // 802.1Q tag of everything we send and accept
+  std::optional<std::uint16_t> outer_vlan;  // 802.1ad (QinQ)
   std::vector<InterfaceAddress> addresses;
-  std::vector<Route> routes;                 // besides those that the prefixes imply
+  std::vector<Route> routes;  // besides those that the prefixes imply
   SipKey neighbour_key;
   std::uint32_t max_neighbours = 1024;
   std::uint32_t icmp_replies_per_second = 1000;

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The headers in front of what we send: a prebuilt link header, and the IPv4 or IPv6 header of a
+// TCP segment (RFC 791, RFC 6864 §4.1: DF set, identification zero; RFC 8200 §3: flow label zero).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "tcp/wire/bytes.h"
+#include "tcp/wire/checksum.h"
+#include "tcp/wire/segment.h"
+
+namespace millrace::net {
+
+/// Both MAC addresses, the tags and the ethertype: 14, 18 or 22 bytes.
+struct LinkHeader {
+  std::array<std::byte, 24> bytes{};
+  std::uint8_t length = 0;
+};
+
+/// What an IP header says besides its addresses.
+struct IpFields {
+  std::uint8_t protocol = tcp::kProtocolTcp;
+  std::uint8_t traffic_class = 0;  // DSCP and ECN
+  std::uint8_t hop_limit = 64;
+  std::uint32_t l4_bytes = 0;  // bytes behind the header
+  bool checksum = true;        // IPv4: fill the header checksum in; else left zero for the device
+};
+
+/// Writes `header` in front. Up to 24 bytes from `out` on are overwritten: write it before the IP
+/// header.
+inline std::size_t write_link_header(const LinkHeader& header, std::byte* out) {
+  std::memcpy(out, header.bytes.data(), 16);
+  if (header.length > 16) std::memcpy(out + 16, header.bytes.data() + 16, 8);
+  return header.length;
+}
+
+inline std::size_t write_ipv4_header(const Address& source, const Address& destination,
+                                     const IpFields& fields, std::byte* out) {
+  constexpr std::uint32_t kVersionAndLength = 0x45;
+  constexpr std::uint32_t kDontFragment = 0x0040'0000;  // identification 0, as it lies in memory
+  const std::uint32_t total = __builtin_bswap16(static_cast<std::uint16_t>(20 + fields.l4_bytes));
+  const std::uint32_t first =
+      kVersionAndLength | (std::uint32_t{fields.traffic_class} << 8) | (total << 16);
+  const std::uint32_t third = fields.hop_limit | (std::uint32_t{fields.protocol} << 8);
+  const std::uint32_t from = source.to_v4_raw();
+  const std::uint32_t to = destination.to_v4_raw();
+  std::uint32_t sum = 0;
+  if (fields.checksum) {
+    sum = tcp::checksum_finish(std::uint64_t{first} + kDontFragment + third + from + to);
+  }
+  store_raw(out, first);
+  store_raw(out + 4, kDontFragment);
+  store_raw(out + 8, third | (sum << 16));
+  store_raw(out + 12, from);
+  store_raw(out + 16, to);
+  return 20;
+}
+
+inline std::size_t write_ipv6_header(const Address& source, const Address& destination,
+                                     const IpFields& fields, std::byte* out) {
+  store_be32(out, 0x6000'0000 | (std::uint32_t{fields.traffic_class} << 20));
+  store_be16(out + 4, static_cast<std::uint16_t>(fields.l4_bytes));
+  store_u8(out + 6, fields.protocol);
+  store_u8(out + 7, fields.hop_limit);
+  store_raw(out + 8, source.words());
+  store_raw(out + 24, destination.words());
+  return 40;
+}
+
+/// The IP header of either family; returns its length.
+inline std::size_t write_ip_header(const Address& source, const Address& destination,
+                                   const IpFields& fields, std::byte* out) {
+  return source.is_v4() ? write_ipv4_header(source, destination, fields, out)
+                        : write_ipv6_header(source, destination, fields, out);
+}
+
+/// For a segment whose TCP header and payload are `l4_bytes` long.
+inline std::size_t write_ip_header(const tcp::SegmentOut& segment, std::uint32_t l4_bytes,
+                                   bool checksum, std::byte* out) {
+  IpFields fields;
+  fields.traffic_class = static_cast<std::uint8_t>((segment.dscp << 2) | segment.ecn);
+  fields.hop_limit = segment.ttl;
+  fields.l4_bytes = l4_bytes;
+  fields.checksum = checksum;
+  return write_ip_header(segment.tuple.local, segment.tuple.remote, fields, out);
+}
+
+}  // namespace millrace::net
