@@ -187,6 +187,10 @@ void Generator::finish_transaction(std::uint32_t index) {
 
 void Generator::after_answer(std::uint32_t index, bool keep_alive) {
   Client& client = clients_[index];
+  if (!keep_alive && plan_.server_closes) {
+    client.phase = Client::Phase::held;  // until its FIN
+    return;
+  }
   if (phase_ >= Phase::drain || !keep_alive) return close(index);
   if (!wants_another_request(client)) {
     if (plan_.mode != Mode::concurrent) return close(index);

@@ -59,14 +59,23 @@ struct Book {
     return offered == launched + total_not_launched() && launched == completed + total_failed();
   }
   void add(const Book& other) {
-    offered += other.offered;
-    launched += other.launched;
-    completed += other.completed;
-    for (std::size_t i = 0; i < not_launched.size(); ++i) not_launched[i] += other.not_launched[i];
-    for (std::size_t i = 0; i < failed.size(); ++i) failed[i] += other.failed[i];
+    combine(other, [](std::uint64_t& to, std::uint64_t value) { to += value; });
+  }
+  void subtract(const Book& other) {
+    combine(other, [](std::uint64_t& to, std::uint64_t value) { to -= value; });
   }
 
  private:
+  template <typename Operation>
+  void combine(const Book& other, const Operation& apply) {
+    apply(offered, other.offered);
+    apply(launched, other.launched);
+    apply(completed, other.completed);
+    for (std::size_t i = 0; i < not_launched.size(); ++i) {
+      apply(not_launched[i], other.not_launched[i]);
+    }
+    for (std::size_t i = 0; i < failed.size(); ++i) apply(failed[i], other.failed[i]);
+  }
   template <std::size_t N>
   static std::uint64_t sum(const std::array<std::uint64_t, N>& values) {
     std::uint64_t total = 0;
@@ -86,6 +95,12 @@ struct Ledger {
     transactions.add(other.transactions);
     received_bytes += other.received_bytes;
     sent_bytes += other.sent_bytes;
+  }
+  void subtract(const Ledger& other) {
+    connections.subtract(other.connections);
+    transactions.subtract(other.transactions);
+    received_bytes -= other.received_bytes;
+    sent_bytes -= other.sent_bytes;
   }
 };
 

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// `millrace load`: from options to a fleet with a generator on each core.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "apps/config/parse_address.h"
+#include "apps/config/parse_url.h"
+#include "apps/config/parse_value.h"
+#include "apps/config/shared_options.h"
+#include "apps/load_generator/commands.h"
+#include "apps/load_generator/session.h"
+#include "dataplane/backend.h"
+
+namespace millrace::load {
+
+namespace {
+
+struct Options {
+  Url url;
+  LoadOptions load;
+  NetworkOptions network;
+  MachineOptions machine;
+  TcpOptions tcp;
+  bool own_network = false;
+};
+
+/// Our addresses of the target's family, one by one.
+Result<std::vector<Address>> sources(const Options& o) {
+  std::vector<Address> all;
+  for (const net::InterfaceAddress& range : o.network.addresses) {
+    if (range.address.is_v4() != o.url.address.is_v4()) continue;
+    for (std::uint32_t i = 0; i < range.count; ++i) all.push_back(address_plus(range.address, i));
+  }
+  if (!all.empty()) return all;
+  return Error{
+      ErrorKind::usage,
+      fmt::format("no --address of the family of {}", address_text(o.url.address)),
+      o.url.address.is_v4() ? "--address 198.18.0.16-198.18.0.31/24" : "--address 2001:2::16/64"};
+}
+
+Result<int> run(Options& o) {
+  settle_load_options(o.load);
+  o.tcp.max_connections = std::max(o.tcp.max_connections, o.load.connections);
+  if (auto s = check_own_network(o.url.address, o.network.addresses, o.own_network); !s) {
+    return s.error();
+  }
+  auto local = sources(o);
+  if (!local) return local.error();
+  auto end = make_end(o.network, o.tcp, o.machine.cores);
+  if (!end) return end.error();
+  FleetConfig config = make_fleet(o.machine);
+  config.ends.push_back(std::move(end).value());
+
+  Plan plan = make_plan(o.load, o.url, o.machine.cores.size());
+  plan.local = local.value();
+  std::vector<Generator*> generators;
+  const auto make_app = [&](std::size_t, std::size_t, tcp::Endpoint&) {
+    auto generator = std::make_unique<Generator>(plan);
+    generators.push_back(generator.get());
+    return generator;
+  };
+  auto fleet = Fleet::create(config, make_app, make_dpdk_backend());
+  if (!fleet) return fleet.error();
+
+  Setup setup = make_setup(o.load, o.url);
+  setup.client_addresses = static_cast<std::uint32_t>(plan.local.size());
+  setup.two_msl_s = std::chrono::duration<double>(o.tcp.two_msl).count();
+  setup.time_wait_reuse = millrace::name_of(o.tcp.reuse);
+  setup.packet_path = o.network.device;
+  setup.cores = o.machine.cores;
+  setup.seed = o.machine.seed;
+  Session session{*fleet.value(), generators, o.load, o.load.json == "-"};
+  if (!session.quiet) {
+    for (const std::string& note : fleet.value()->notes()) std::printf("%s\n", note.c_str());
+  }
+  const Summary summary = watch(session, std::move(setup));
+  return conclude(session, summary);
+}
+
+}  // namespace
+
+Command load_command() {
+  auto o = std::make_shared<Options>();
+  Command command;
+  command.name = "load";
+  command.summary = "offer load to an HTTP/1.1 server, open loop by default";
+  command.example =
+      "millrace load http://198.18.0.1:8080/bytes/64 --device net_tap0,iface=mr0 \\\n"
+      "    --address 198.18.0.16-198.18.0.31/24 --mode cps --rate 1k --duration 10s";
+  command.options.positional("url", "URL", "http://ADDRESS[:PORT][/PATH] of the server", o->url,
+                             parse_url);
+  add_load_options(command.options, o->load);
+  add_network_options(command.options, o->network);
+  command.options.toggle("i-own-this-network",
+                         "allow addresses outside private, test and documentation ranges",
+                         o->own_network);
+  add_machine_options(command.options, o->machine);
+  add_tcp_options(command.options, o->tcp);
+  command.run = [o] { return run(*o); };
+  return command;
+}
+
+}  // namespace millrace::load

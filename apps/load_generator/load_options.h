@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The options that `load` and `loopback` share: what load to offer, how long, and where results go.
+#pragma once
+
+#include <string>
+
+#include "apps/config/options.h"
+#include "apps/config/parse_url.h"
+#include "apps/load_generator/plan.h"
+#include "apps/load_generator/summary.h"
+
+namespace millrace::load {
+
+enum class Closer : std::uint8_t { client, server };
+
+struct LoadOptions {
+  Mode mode = Mode::cps;
+  double rate = 1000;  // of the mode's unit per second, all cores together
+  bool closed = false;
+  std::uint32_t connections = 0;              // 0: by the mode
+  std::uint32_t requests_per_connection = 0;  // 0: by the mode
+  Duration duration = 10s;
+  Duration connect_timeout = 3s;
+  Duration timeout = 10s;
+  Duration drain = 5s;
+  Closer closer = Closer::client;
+  std::string json;
+};
+
+void add_load_options(OptionSet& set, LoadOptions& options);
+
+/// Fills in what depends on the mode; throughput is a closed loop.
+void settle_load_options(LoadOptions& options);
+
+/// The plan of one of `workers` workers; the caller adds the local addresses.
+[[nodiscard]] Plan make_plan(const LoadOptions& options, const Url& target, std::size_t workers);
+
+/// What of a result's setup the options decide.
+[[nodiscard]] Setup make_setup(const LoadOptions& options, const Url& target);
+
+}  // namespace millrace::load
