@@ -7,8 +7,14 @@
 set -euo pipefail
 build=${1:-build/release}
 bench=$(find "$build" -name bench_echo_loopback -type f -perm -u+x | head -n 1)
-[ -n "$bench" ] || { echo "instructions.sh: no bench_echo_loopback under $build: build it first" >&2; exit 3; }
-command -v valgrind > /dev/null || { echo "instructions.sh: valgrind is missing: apt-get install valgrind" >&2; exit 3; }
+[ -n "$bench" ] || {
+  echo "instructions.sh: no bench_echo_loopback under $build: build it first" >&2
+  exit 3
+}
+command -v valgrind > /dev/null || {
+  echo "instructions.sh: valgrind is missing: apt-get install valgrind" >&2
+  exit 3
+}
 
 # count ARGS...: instructions of one whole run
 count() {
