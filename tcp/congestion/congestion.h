@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Congestion control: one interface over a closed set of algorithms. Each algorithm is a file of its
-// own, named after its RFC; its state is a trivially copyable member of the union below, so that a
-// connection carries it without a pointer and without a virtual call (RFC 5681, RFC 9438).
+// Congestion control: one interface over a closed set of algorithms. Each algorithm is a file of
+// its own, named after its RFC; its state is a trivially copyable member of the union below, so
+// that a connection carries it without a pointer and without a virtual call (RFC 5681, RFC 9438).
 //
 // All quantities are bytes and microseconds. The caller owns loss detection and recovery; this room
 // only answers "how much may be in flight".
@@ -20,9 +20,9 @@ enum class CongestionAlgorithm : std::uint8_t { newreno };
 
 /// What every algorithm shares, and its own words. At most 24 bytes of a connection.
 struct CongestionState {
-  std::uint32_t cwnd = 0;                   // bytes
-  std::uint32_t ssthresh = 0x7fff'ffff;     // bytes
-  std::uint32_t words[4] = {};              // private to the algorithm
+  std::uint32_t cwnd = 0;                // bytes
+  std::uint32_t ssthresh = 0x7fff'ffff;  // bytes
+  std::uint32_t words[4] = {};           // private to the algorithm
 };
 static_assert(sizeof(CongestionState) == 24);
 
@@ -30,9 +30,10 @@ struct AckSample {
   std::uint32_t acked_bytes = 0;   // newly acknowledged
   std::uint32_t flight_bytes = 0;  // outstanding before this ACK
   std::uint32_t mss = 0;
-  std::uint32_t rtt_us = 0;        // 0: no sample
-  bool cwnd_limited = false;       // the window, not the application, held us back (RFC 7661)
+  std::uint32_t rtt_us = 0;   // 0: no sample
+  bool cwnd_limited = false;  // the window, not the application, held us back (RFC 7661)
   bool in_recovery = false;
+  bool after_timeout = false;  // of data sent again after a timeout: L is 1 (RFC 3465 §2.3)
 };
 
 /// IW10: min(10 MSS, max(2 MSS, 14600)) (RFC 6928 §2).

@@ -20,9 +20,12 @@ namespace millrace::tcp {
                                   const Context& context);
 [[nodiscard]] std::size_t send_space(const Connection& c, const Context& context);
 
-/// RECEIVE (§3.10.3). `park` appends to the unread queue what the application did not take of lent
-/// bytes; false if no block was free (the connection must then be aborted: the bytes were
-/// acknowledged). `front` is the first contiguous unread piece, `take` removes from the front.
+/// RECEIVE (§3.10.3). on_segment() lends only while nothing is unread, so all bytes lent in an
+/// iteration come before all unread ones. `park` puts back, in front of everything unread, what the
+/// application did not take of lent bytes: with several lent pieces left, the last one first. False
+/// if no block was free (the connection must then be aborted: the bytes were acknowledged).
+/// `front` is the first contiguous unread piece, `take` removes from the front and may owe a window
+/// update.
 [[nodiscard]] bool park(Connection& c, std::span<const std::byte> bytes, const Context& context);
 [[nodiscard]] std::span<const std::byte> front(const Connection& c, const Context& context);
 void take(Connection& c, std::size_t bytes, const Context& context);
@@ -35,6 +38,13 @@ void shut_down_sending(Connection& c, const Context& context, Outcome& outcome);
 void close_by_owner(Connection& c, const Context& context, Outcome& outcome);
 /// ABORT (§3.10.5): RST owed where the state calls for one, queues freed, outcome.closed.
 void abort_connection(Connection& c, CloseReason reason, const Context& context, Outcome& outcome);
+
+/// In flight: SND.NXT - SND.UNA.
+[[nodiscard]] inline std::uint32_t flight_bytes(const Connection& c) {
+  return bytes_between(c.snd_una, c.snd_nxt);
+}
+/// Queued and never sent.
+[[nodiscard]] std::uint32_t unsent_bytes(const Connection& c, const Context& context);
 
 /// Gives every cold object back. Called when the connection is freed.
 void release_cold(Connection& c, const Context& context);

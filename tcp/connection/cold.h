@@ -14,52 +14,56 @@
 
 namespace millrace::tcp {
 
-/// Bytes to send, in a chain of references. `copied` chunks own blocks; `fixed` ones point at memory
-/// that outlives the endpoint.
+/// Bytes to send or to be read, in a chain of references. `block` is owned; without one `data`
+/// points at memory that outlives the endpoint.
 struct Chunk {
   const std::byte* data = nullptr;
   std::uint32_t bytes = 0;
   std::uint32_t next = kNil;
-  std::uint32_t block = kNil;  // first block owned, kNil for fixed memory
+  std::uint32_t block = kNil;
 };
 
 inline constexpr std::size_t kBlockBytes = 2048;
 /// Payload that we had to copy: to be sent, unread, or out of order.
-struct Block {
+struct alignas(64) Block {
   std::array<std::byte, kBlockBytes> bytes;
+  Block() {}  // NOLINT(modernize-use-equals-default): zeroing 2 KiB per small write would be waste
 };
 
-/// Exists while anything is queued or unacknowledged (FIN and SYN included).
+/// Exists while anything is queued or unacknowledged (SYN and FIN included). Offsets count from
+/// SND.UNA. SND.NXT never goes back: what is sent again is told by `resend_next`.
 struct SendState {
   std::uint32_t chunk_head = kNil;
   std::uint32_t chunk_tail = kNil;
-  std::uint32_t head_offset = 0;   // bytes of the first chunk already acknowledged
-  std::uint32_t queued_bytes = 0;  // from SND.UNA to the end of what the application gave
-  Seq snd_max;                     // highest SND.NXT ever; SND.NXT goes back on a timeout
-  Seq recover;                     // RFC 6582
-  Seq rtt_seq;                     // the segment being timed (Karn); valid if rtt_at is not zero
+  std::uint32_t head_offset = 0;      // bytes of the first chunk already acknowledged
+  std::uint32_t queued_bytes = 0;     // from SND.UNA to the end of what the application gave
+  std::uint32_t cursor_chunk = kNil;  // where the next byte to go out lies
+  std::uint32_t cursor_offset = 0;
+  Seq resend_next;   // valid if resending: go-back-N up to SND.NXT
+  Seq recover;       // RFC 6582: SND.NXT when loss was last found
+  Seq limited_from;  // SND.NXT before limited transmit (RFC 3042)
+  Seq rtt_seq;       // the end of the segment being timed (Karn); valid if rtt_at is not zero
   Instant rtt_at{};
-  Instant last_send{};             // for idle restart and the user timeout
-  Instant unacked_since{};         // first transmission of SND.UNA
-  std::uint32_t dup_bytes = 0;     // recovery's inflation, bytes
+  Tick last_send = 0;      // data or FIN
+  Tick unacked_since = 0;  // when SND.UNA last moved, or went out first after all was acknowledged
+  std::int32_t inflation = 0;   // bytes beside cwnd: limited transmit and fast recovery
+  std::uint8_t dup_acks = 0;    // saturates
+  std::uint8_t unanswered = 0;  // retransmissions and probes in a row that nobody answered
+  bool in_recovery = false;     // fast recovery (RFC 6582)
+  bool partial_acked = false;   // the first partial ACK of this recovery has come
+  bool resending = false;
+  bool retransmit_first = false;  // the segment at SND.UNA is due (SYN included)
+  bool cwnd_limited = false;      // the last flush ended because of cwnd
 };
 
-inline constexpr std::size_t kMaxGaps = 64;
-struct Range {
-  Seq left;
-  Seq right;
-  std::uint32_t block = kNil;
-};
-
-/// Exists while bytes are unread or out of order. Its owner, reassembly.h, defines what lies in it.
+/// Exists while bytes are unread or out of order, or a FIN came out of order.
 struct ReceiveState {
-  std::uint32_t unread_head = kNil;
+  std::uint32_t unread_head = kNil;  // chain of Chunks
   std::uint32_t unread_tail = kNil;
   std::uint32_t unread_bytes = 0;
-  std::uint32_t ranges = kNil;  // out-of-order data, first of a bounded sorted list
-  std::uint32_t range_count = 0;
-  Seq last_arrival;  // the range to be reported first (RFC 2018 §4)
-  Seq fin;           // valid if fin_known
+  std::uint32_t reassembly =
+      kNil;  // a Block that holds a Reassembly, while anything is out of order
+  Seq fin;   // sequence number of the peer's FIN; valid if fin_known
   bool fin_known = false;
 };
 

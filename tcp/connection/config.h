@@ -13,36 +13,38 @@ namespace millrace::tcp {
 
 struct TcpConfig {
   // Segments and options.
-  std::uint16_t mtu = 1500;               // IP datagram bytes: our MSS is mtu - 40 (v4) or - 60 (v6)
-  std::uint16_t min_peer_mss = 216;       // a smaller MSS from the peer is raised to this; >= 48
-  bool timestamps = true;                 // RFC 7323
-  bool window_scaling = true;             // RFC 7323
-  bool sack = true;                       // RFC 2018
-  std::uint32_t receive_buffer = 262144;  // bytes; also decides our window scale
-  std::uint32_t send_buffer = 262144;     // bytes queued and not acknowledged
-  std::uint32_t max_segment_burst = 0;    // payload bytes per SegmentOut (TSO); 0: one segment
+  std::uint16_t mtu = 1500;          // IP datagram bytes: our MSS is mtu - 40 (v4) or - 60 (v6)
+  std::uint16_t min_peer_mss = 216;  // a smaller MSS from the peer is raised to this; >= 48
+  bool timestamps = true;            // RFC 7323
+  bool window_scaling = true;        // RFC 7323
+  bool sack = true;                  // RFC 2018
+  std::uint32_t receive_buffer = 262144;   // bytes; also decides our window scale
+  std::uint32_t send_buffer = 262144;      // bytes queued and not acknowledged
+  std::uint32_t reassembly_bytes = 65536;  // memory that out-of-order data of a connection may hold
+  std::uint32_t max_segment_burst = 0;     // payload bytes per SegmentOut (TSO); 0: one segment
 
   // Retransmission (RFC 6298).
   Duration initial_rto = 1s;
   Duration min_rto = 200ms;
   Duration max_rto = 60s;
-  std::uint8_t syn_retries = 5;   // SYN and SYN-ACK
-  std::uint8_t data_retries = 10; // data, FIN and zero-window probes without any answer
+  std::uint8_t syn_retries = 5;    // SYN and SYN-ACK
+  std::uint8_t data_retries = 10;  // data, FIN and zero-window probes without any answer
 
   // ACKs and small segments (RFC 1122 §4.2.3.2, RFC 9293 §3.7.4, §3.8.6).
   Duration delayed_ack = 40ms;  // 0: every segment is acknowledged at once
   bool nagle = true;
+  bool coalesce_acks = false;  // one ACK per flush for data in order, however many segments came
 
   // Closing.
-  Duration two_msl = 60s;         // 0 to 240 s
-  Duration fin_wait_2 = 60s;      // without an owner
-  Duration user_timeout = 0s;     // RFC 5482; 0: by the retry limits alone
+  Duration two_msl = 60s;      // 0 to 240 s
+  Duration fin_wait_2 = 60s;   // without an owner
+  Duration user_timeout = 0s;  // RFC 5482; 0: by the retry limits alone
 
   // Keepalive (RFC 9293 §3.8.4), off by default.
   bool keepalive = false;
   Duration keepalive_idle = 2h;
   Duration keepalive_interval = 75s;
-  std::uint8_t keepalive_probes = 9;
+  std::uint8_t keepalive_probes = 9;  // at most 60
 
   // RFC 5961 §7: at most one challenge ACK per connection in this time.
   Duration challenge_ack_interval = 500ms;

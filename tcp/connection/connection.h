@@ -27,62 +27,62 @@ struct WheelNode {
   Tick filed = 0;  // the tick it was filed under; never later than the earliest deadline
 };
 
-/// Which of the mutually exclusive purposes `send_deadline` serves now.
-enum class SendTimer : std::uint8_t { none, retransmit, persist, keepalive, fin_wait_2 };
+/// Which of the mutually exclusive purposes `send_deadline` serves now. `memory`: a write found no
+/// block free and nothing of ours is in flight that would free one; ask again.
+enum class SendTimer : std::uint8_t { none, retransmit, persist, keepalive, fin_wait_2, memory };
 
 struct alignas(64) Connection {
   // ---- first line: what every segment in order touches
   PackedTuple tuple;
-  State state = State::closed;
-  SendTimer send_timer = SendTimer::none;
-  std::uint16_t flags = 0;  // Connection::k...
+  State state : 4 = State::closed;
+  SendTimer send_timer : 4 = SendTimer::none;
+  std::uint8_t profile = 0;  // which TcpConfig of the endpoint
+  std::uint16_t flags = 0;   // Connection::k...
   Seq snd_una;
   Seq snd_nxt;
   std::uint32_t snd_wnd = 0;  // bytes, scaled
   Seq snd_wl1;  // SND.WL2 needs no word: it is never after SND.UNA, so its test always holds
   Seq rcv_nxt;
-  Seq rcv_adv;                      // right edge advertised: RCV.NXT + RCV.WND; never goes back
-  Seq last_ack_sent;                // Last.ACK.sent (RFC 7323 §4.3)
-  std::uint32_t ts_recent = 0;      // TS.Recent
-  std::uint32_t ts_offset = 0;      // added to timestamp_clock(); keyed per flow
-  std::uint16_t mss = 536;          // payload bytes we may put in a segment, options already deducted
-  std::uint8_t window_scales = 0;   // low nibble: shift for windows we receive; high: for ours
-  std::uint8_t acks_owed = 0;       // immediate ACKs that the next flush must send
-  std::uint32_t send = kNil;        // cold SendState while something is queued or in flight
-  std::uint32_t receive = kNil;     // cold ReceiveState while something is unread or out of order
+  Seq rcv_adv;                  // right edge advertised: RCV.NXT + RCV.WND; never goes back
+  Seq last_ack_sent;            // Last.ACK.sent (RFC 7323 §4.3)
+  std::uint32_t ts_recent = 0;  // TS.Recent
+  std::uint32_t ts_offset = 0;  // added to timestamp_clock(); keyed per flow
+  std::uint16_t mss = 536;      // payload bytes we may put in a segment, options already deducted
+  std::uint8_t window_scales = 0;  // low nibble: shift for windows we receive; high: for ours
+  std::uint8_t acks_owed = 0;      // ACKs of RCV.NXT that the next flush must send
+  std::uint32_t send = kNil;       // cold SendState while something is queued or in flight
+  std::uint32_t receive = kNil;    // cold ReceiveState while something is unread or out of order
 
   // ---- second line
   WheelNode timer;
-  Tick send_deadline = 0;  // meaningful unless send_timer is none
+  Tick send_deadline = 0;  // with send_timer none: when we last sent data (idle restart)
   Tick ack_deadline = 0;   // meaningful if kAckDelayed
   std::uint32_t srtt_us = 0;
   std::uint32_t rttvar_us = 0;
-  std::uint16_t max_snd_wnd = 0;      // MAX.SND.WND in units of the peer's scale (RFC 5961 §5.2)
-  std::uint16_t ts_recent_hours = 0;  // when TS.Recent was taken, hours of `now` (RFC 7323 §5.5)
-  std::uint16_t generation = 0;       // of this slot: stale handles do not resolve
-  std::uint8_t backoff : 4 = 0;       // exponential backoff of the send timer
-  std::uint8_t dup_acks : 4 = 0;      // saturates
-  std::uint8_t profile = 0;           // which TcpConfig of the endpoint
-  std::uint32_t user = 0;             // the application's own word
+  std::uint16_t max_snd_wnd = 0;  // MAX.SND.WND in units of the peer's scale (RFC 5961 §5.2)
+  std::uint16_t generation = 0;   // of this slot: stale handles do not resolve
+  std::uint32_t ts_recent_when : 12 = 0;  // when TS.Recent was taken, 2^44 ns units (RFC 7323 §5.5)
+  std::uint32_t challenge_when : 14 = 0;  // last challenge ACK, 2^24 ns units; 0: never
+  std::uint32_t backoff : 6 = 0;          // of the send timer; keepalive: probes unanswered
+  std::uint32_t user = 0;                 // the application's own word
   CongestionState congestion;
 
   // Bits of `flags`.
   static constexpr std::uint16_t kIpv6 = 1 << 0;
-  static constexpr std::uint16_t kTimestamps = 1 << 1;   // Snd.TS.OK
-  static constexpr std::uint16_t kSack = 1 << 2;         // SACK-permitted both ways
-  static constexpr std::uint16_t kNodelay = 1 << 3;      // Nagle off
-  static constexpr std::uint16_t kDirty = 1 << 4;        // in the endpoint's list for flush
-  static constexpr std::uint16_t kAckDelayed = 1 << 5;   // ack_deadline is armed
-  static constexpr std::uint16_t kFinQueued = 1 << 6;    // FIN follows what is queued
-  static constexpr std::uint16_t kFinSent = 1 << 7;      // FIN is in SND.NXT
-  static constexpr std::uint16_t kOwnerGone = 1 << 8;    // closed by the application: no more reads
-  static constexpr std::uint16_t kResetOwed = 1 << 9;    // flush sends RST, then the object goes
-  static constexpr std::uint16_t kInRecovery = 1 << 10;  // fast recovery (RFC 6582)
-  static constexpr std::uint16_t kTimedOut = 1 << 11;    // retransmitting after a timeout
-  static constexpr std::uint16_t kActiveOpen = 1 << 12;  // we sent the first SYN
-  static constexpr std::uint16_t kFinReceived = 1 << 13; // RCV.NXT is beyond the peer's FIN
-  static constexpr std::uint16_t kWriteBlocked = 1 << 14;// application wants a writable event
-  static constexpr std::uint16_t kFiled = 1 << 15;       // timer is in the wheel
+  static constexpr std::uint16_t kTimestamps = 1 << 1;  // Snd.TS.OK
+  static constexpr std::uint16_t kSack = 1 << 2;        // SACK-permitted both ways
+  static constexpr std::uint16_t kNodelay = 1 << 3;     // Nagle off
+  static constexpr std::uint16_t kDirty = 1 << 4;       // in the endpoint's list for flush
+  static constexpr std::uint16_t kAckDelayed = 1 << 5;  // ack_deadline is armed
+  static constexpr std::uint16_t kFinQueued = 1 << 6;   // FIN follows what is queued; no more SENDs
+  static constexpr std::uint16_t kFinSent = 1 << 7;     // FIN is in SND.NXT
+  static constexpr std::uint16_t kOwnerGone = 1 << 8;   // closed by the application: no more reads
+  static constexpr std::uint16_t kResetOwed = 1 << 9;   // flush sends RST, then the object goes
+  static constexpr std::uint16_t kProbeOwed = 1 << 10;  // a window or keepalive probe is due
+  static constexpr std::uint16_t kActiveOpen = 1 << 12;    // we sent the first SYN
+  static constexpr std::uint16_t kFinReceived = 1 << 13;   // RCV.NXT is beyond the peer's FIN
+  static constexpr std::uint16_t kWriteBlocked = 1 << 14;  // application wants a writable event
+  static constexpr std::uint16_t kFiled = 1 << 15;         // timer is in the wheel
 
   [[nodiscard]] bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
   void set(std::uint16_t flag) { flags = static_cast<std::uint16_t>(flags | flag); }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // What the functions over a connection are given and what they give back. Effects are values: no
-// function here sends, calls the application or touches a table; the endpoint does, from the Outcome.
+// function here sends, calls the application or touches a table; the endpoint does, from the
+// Outcome.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,7 @@ struct Stores {
   Pool<ReceiveState> receive;
   Pool<Chunk> chunks;
   Pool<Block> blocks;
-  Pool<AddressPair6> pairs;
+  Pool<AddressPair6> pairs;  // not used in this room
 };
 
 struct Context {
@@ -35,15 +36,20 @@ struct Context {
 
 /// What one segment, deadline or call did. Default: nothing.
 struct Outcome {
-  std::span<const std::byte> lent;  // in-order payload of this segment that fits the window
-  bool readable = false;            // unread bytes lie in the receive queue (after a gap was filled)
+  std::span<const std::byte> lent;  // in-order payload; only while nothing is unread
+  bool readable = false;            // more unread bytes lie in the receive queue; never with `lent`
   bool connected = false;           // entered ESTABLISHED from SYN-SENT or SYN-RECEIVED
   bool peer_closed = false;         // FIN processed, in order
   bool writable = false;            // room in the send queue and kWriteBlocked was set
-  bool enter_time_wait = false;     // to be moved to the TIME_WAIT store, owing an ACK
-  bool closed = false;              // CLOSED: unlink and free (after flush if kResetOwed)
+  /// State is TIME-WAIT: build the entry from `c` (snd_nxt, rcv_nxt, ts_recent, ts_offset, flags,
+  /// scale), then send the ACK owed (next_segment() gives it once), then let `c` go. Bytes still
+  /// unread stay in `c` until they are read or the owner closes.
+  bool enter_time_wait = false;
+  /// State is CLOSED: unlink, and free after a flush if kResetOwed. After a graceful end unread
+  /// bytes stay readable; after any other they are gone.
+  bool closed = false;
   CloseReason reason = CloseReason::none;
-  bool reset_reply = false;         // send <SEQ=reset_seq><CTL=RST> in answer; connection unchanged
+  bool reset_reply = false;  // send <SEQ=reset_seq><CTL=RST> in answer; connection unchanged
   Seq reset_seq;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Three doors lead to a connection: an active open, a half-open entry and (later) a cookie. Each
-// produces one value, Handshake, and one function makes a Connection of it. What SYN options mean is
-// decided here alone (RFC 9293 §3.7.1, RFC 7323 §1.3, RFC 2018 §2).
+// produces one value, Handshake, and one function makes a Connection of it. What SYN options mean
+// is decided here alone (RFC 9293 §3.7.1, RFC 7323 §1.3, RFC 2018 §2).
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,8 @@ struct Handshake {
   std::uint8_t peer_scale = 0, our_scale = 0;
   std::uint32_t ts_recent = 0;
   std::uint32_t ts_offset = 0;
-  std::uint32_t rtt_us = 0;      // of the handshake, 0 if it was retransmitted
+  std::uint32_t rtt_us = 0;    // of the handshake; 0: not measured
+  bool retransmitted = false;  // our SYN or SYN-ACK: slower start (RFC 5681 §3.1, RFC 6298 §5.7)
 };
 
 /// Our window scale for `receive_buffer` bytes: the least shift that makes it fit 16 bits.

@@ -16,7 +16,8 @@ namespace millrace::tcp {
 Drop on_segment(Connection& c, const SegmentIn& segment, const Context& context, Outcome& outcome);
 
 /// An ICMP error whose sequence number lies in [SND.UNA, SND.NXT): a hard one ends an opening
-/// connection, in synchronized states it is soft (RFC 5927 §4, §5). Drop::icmp_no_connection if not.
+/// connection, in synchronized states it is soft (RFC 5927 §4, §5). Drop::icmp_no_connection if
+/// not.
 Drop on_icmp_unreachable(Connection& c, Seq seq, bool hard, const Context& context,
                          Outcome& outcome);
 /// A validated packet-too-big lowers the MSS, never below the floor of 552 (v4) or 1280 (v6) bytes

@@ -10,9 +10,13 @@
 
 namespace millrace::tcp {
 
-/// Fills `out` with the next segment that is due (all but `out.tuple`, which the endpoint knows) and
-/// moves SND.NXT and the timers; false when nothing is due. Call again until false. `out.pieces`
-/// borrow from the send queue.
+/// Fills `out` with the next segment that is due (all but `out.tuple`, which the endpoint knows)
+/// and moves SND.NXT and the timers; false when nothing is due. Call again until false.
+/// `out.pieces` borrow from the send queue, until the next call of anything on this connection.
+///
+/// Counted here: what the connection knows (RetransSegs, TCPTimeouts, EstabResets, ...). Left to
+/// the endpoint, which sees all segments and doors: InSegs, OutSegs, OutRsts, ActiveOpens,
+/// PassiveOpens.
 [[nodiscard]] bool next_segment(Connection& c, const Context& context, SegmentOut& out);
 
 /// True if next_segment() would produce something.
