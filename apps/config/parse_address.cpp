@@ -113,11 +113,12 @@ Status check_own_address(std::string_view word, const Address& a, unsigned lengt
 }  // namespace
 
 Result<Address> parse_address(std::string_view word) {
-  const std::string text(word);
+  const std::string text(word.substr(0, word.find('\0')));
+  const bool whole = text.size() == word.size();
   in_addr v4{};
-  if (inet_pton(AF_INET, text.c_str(), &v4) == 1) return Address::v4(ntohl(v4.s_addr));
+  if (whole && inet_pton(AF_INET, text.c_str(), &v4) == 1) return Address::v4(ntohl(v4.s_addr));
   std::array<std::uint8_t, 16> v6{};
-  if (text.size() == word.size() && inet_pton(AF_INET6, text.c_str(), v6.data()) == 1) {
+  if (whole && inet_pton(AF_INET6, text.c_str(), v6.data()) == 1) {
     return Address::v6(v6);
   }
   std::string suggestion = "try 198.18.0.2";
