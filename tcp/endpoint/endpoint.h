@@ -96,6 +96,8 @@ enum class Lifetime : std::uint8_t {
 
 /// In the manner of TCP_INFO.
 struct ConnectionStatus {
+  ConnectionId id;
+  std::uint32_t user = 0;
   FourTuple tuple;
   State state = State::closed;
   std::uint32_t mss = 0;
@@ -151,6 +153,8 @@ class Endpoint {
   /// RST now; queued data are discarded.
   void abort(ConnectionId id);
   void set_user(ConnectionId id, std::uint32_t user);
+  /// The word of now; an event holds the word of when it happened. 0 for a stale id.
+  [[nodiscard]] std::uint32_t user(ConnectionId id) const;
   void set_nodelay(ConnectionId id, bool on);
   [[nodiscard]] std::optional<ConnectionStatus> status(ConnectionId id) const;
 
