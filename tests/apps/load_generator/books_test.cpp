@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The pieces of the generator that need no network: schedule, order of time-outs, books, validity
+// rules and the forms of a result.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/load_generator/load_options.h"
+#include "apps/load_generator/session.h"
+#include "apps/load_generator/summary.h"
+
+namespace millrace::load {
+namespace {
+
+TEST(Schedule, ArrivalsAreEvenAndEndBeforeTheEnd) {
+  const Instant start{1s};
+  Schedule schedule(start, start + 1s, 3000.0);
+  EXPECT_TRUE(schedule.due(start));
+  EXPECT_FALSE(schedule.due(start - 1ns));
+  int count = 0;
+  Instant last{};
+  while (schedule.due(start + 10s)) {
+    const Instant at = schedule.take();
+    ASSERT_LT(at, start + 1s);
+    if (count > 0) {
+      ASSERT_NEAR(static_cast<double>((at - last).count()), 1e9 / 3000, 1.5);
+    }
+    last = at;
+    ++count;
+  }
+  EXPECT_EQ(count, 3000);
+}
+
+TEST(Schedule, DoesNotDriftOverAnHour) {
+  Schedule schedule(Instant{}, Instant{2h}, 7.0);
+  for (int i = 0; i < 7 * 3600; ++i) (void)schedule.take();
+  EXPECT_NEAR(static_cast<double>((schedule.next() - Instant{1h}).count()), 0.0, 2.0);
+}
+
+TEST(StartOrder, RemovesFromAnywhereAndExpiresTheOldest) {
+  Pool<Transaction> pool(4);
+  StartOrder order(pool);
+  std::array<std::uint32_t, 3> made{};
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    made[i] = pool.create();
+    pool[made[i]].started = Instant{Duration{static_cast<std::int64_t>(i)}};
+    order.append(made[i]);
+  }
+  EXPECT_EQ(order.expired(Instant{Duration{1}}), made[0]);
+  order.remove(made[1]);
+  order.remove(made[0]);
+  EXPECT_EQ(order.expired(Instant{Duration{1}}), kNil);
+  EXPECT_EQ(order.expired(Instant{Duration{2}}), made[2]);
+  order.remove(made[2]);
+  EXPECT_FALSE(order.any());
+}
+
+TEST(Waiting, IsAQueueWithABound) {
+  Waiting waiting;
+  for (std::size_t i = 0; i < Waiting::kCapacity; ++i) {
+    ASSERT_TRUE(waiting.push(Instant{Duration{static_cast<std::int64_t>(i)}}));
+  }
+  EXPECT_FALSE(waiting.push(Instant{}));
+  EXPECT_EQ(waiting.pop(), Instant{});
+  EXPECT_TRUE(waiting.push(Instant{1h}));
+  EXPECT_EQ(waiting.size(), Waiting::kCapacity);
+}
+
+Book balanced_book() {
+  Book book;
+  book.offered = 10;
+  book.launched = 8;
+  book.miss(NotLaunched::time_wait);
+  book.miss(NotLaunched::no_free_port);
+  book.completed = 7;
+  book.fail(Failed::refused);
+  return book;
+}
+
+TEST(Book, BalancesOnlyWhenNothingIsMissing) {
+  Book book = balanced_book();
+  EXPECT_TRUE(book.balances());
+  ++book.offered;
+  EXPECT_FALSE(book.balances());
+  book.miss(NotLaunched::behind_schedule);
+  EXPECT_TRUE(book.balances());
+  --book.completed;
+  EXPECT_FALSE(book.balances());
+}
+
+TEST(Book, SubtractUndoesAdd) {
+  Book sum = balanced_book();
+  sum.add(balanced_book());
+  EXPECT_EQ(sum.offered, 20U);
+  EXPECT_EQ(sum.total_failed(), 2U);
+  sum.subtract(balanced_book());
+  EXPECT_EQ(sum.offered, 10U);
+  EXPECT_EQ(sum.total_not_launched(), 2U);
+}
+
+Summary good_summary() {
+  Summary s;
+  s.setup.mode = Mode::cps;
+  s.setup.rate = 1000;
+  s.run_s = 10;
+  s.ledger.connections.offered = s.ledger.connections.launched = 10'000;
+  s.ledger.connections.completed = s.run_connections = 10'000;
+  s.ledger.transactions = s.ledger.connections;
+  s.run_transactions = 10'000;
+  return s;
+}
+
+TEST(Rules, AGoodRunBreaksNone) { EXPECT_TRUE(broken_rules(good_summary()).empty()); }
+
+TEST(Rules, OneFailureInTenThousandIsNamed) {
+  Summary s = good_summary();
+  --s.ledger.transactions.completed;
+  s.ledger.transactions.fail(Failed::reset);
+  ASSERT_EQ(broken_rules(s).size(), 1U);
+  EXPECT_NE(broken_rules(s)[0].find("0.001 %"), std::string::npos);
+}
+
+TEST(Rules, ARateUnderNinetyFivePercentIsNamedButNotInAClosedLoop) {
+  Summary s = good_summary();
+  s.run_connections = 9'400;
+  ASSERT_EQ(broken_rules(s).size(), 1U);
+  s.setup.closed = true;
+  EXPECT_TRUE(broken_rules(s).empty());
+}
+
+TEST(Results, JsonHoldsBothBooksAndTheirBalance) {
+  Summary s = good_summary();
+  s.ledger.connections.fail(Failed::timeout);
+  s.latencies.connect.record(1500);
+  const nlohmann::json j = to_json(s);
+  EXPECT_EQ(j["schema_version"], 1);
+  EXPECT_EQ(j["end"]["connections"]["failed"]["timeout"], 1);
+  EXPECT_EQ(j["end"]["accounts_balance"], false);
+  EXPECT_EQ(j["latency"]["connect"]["count"], 1);
+  EXPECT_EQ(j["latency"]["connect"]["bins"][0][2], 1);
+  EXPECT_EQ(j["end"]["connections_per_second"], 1000.0);
+}
+
+TEST(Results, TheTableNamesEveryCause) {
+  Summary s = good_summary();
+  s.ledger.connections.miss(NotLaunched::time_wait);
+  s.ledger.connections.fail(Failed::connect_timeout);
+  s.drops.add(Drop::tcp_bad_checksum);
+  const std::string text = to_text(s);
+  EXPECT_NE(text.find("not launched: time_wait 1"), std::string::npos) << text;
+  EXPECT_NE(text.find("failed: connect_timeout 1"), std::string::npos);
+  EXPECT_NE(text.find("dropped frames: tcp_bad_checksum 1"), std::string::npos);
+}
+
+TEST(Plan, SharesRateAndConnectionsAmongWorkers) {
+  LoadOptions o;
+  o.mode = Mode::tps;
+  o.rate = 9000;
+  o.connections = 100;
+  settle_load_options(o);
+  Url url;
+  url.path = "/bytes/64";
+  const Plan plan = make_plan(o, url, 3);
+  EXPECT_DOUBLE_EQ(plan.rate, 3000.0);
+  EXPECT_EQ(plan.connections, 34U);
+  EXPECT_EQ(plan.request.substr(0, 24), "GET /bytes/64 HTTP/1.1\r\n");
+  EXPECT_EQ(plan.request.find("Connection: close"), std::string::npos);
+}
+
+TEST(Plan, AServerThatClosesIsAskedToInTheLastRequest) {
+  LoadOptions o;
+  o.closer = Closer::server;
+  settle_load_options(o);
+  const Plan plan = make_plan(o, Url{}, 1);
+  EXPECT_NE(plan.last_request.find("Connection: close\r\n"), std::string::npos);
+  EXPECT_EQ(plan.request.find("Connection: close"), std::string::npos);
+  EXPECT_TRUE(plan.server_closes);
+}
+
+}  // namespace
+}  // namespace millrace::load
