@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The serving side of the control socket: one thread, poll(), a few clients, each with a bounded line
-// coming in and one reply going out. A client that sends nothing, reads nothing or sends too much is
-// cut off; one of another user is refused before it is read.
+// The serving side of the control socket: one thread, poll(), a few clients, each with a bounded
+// line coming in and one reply going out. A client that sends nothing, reads nothing or sends too
+// much is cut off; one of another user is refused before it is read.
 #include "dataplane/control.h"
 
 #include <fcntl.h>
@@ -28,10 +28,10 @@ using Clock = std::chrono::steady_clock;
 
 struct Client {
   Descriptor fd;
-  std::string in;         // what came and is not yet answered
-  std::size_t seen = 0;   // bytes of `in` known to hold no newline
-  std::string out;        // reply
-  std::size_t sent = 0;   // bytes of `out` that are gone
+  std::string in;        // what came and is not yet answered
+  std::size_t seen = 0;  // bytes of `in` known to hold no newline
+  std::string out;       // reply
+  std::size_t sent = 0;  // bytes of `out` that are gone
   Clock::time_point progress{};
   bool last = false;      // hang up when `out` is gone
   bool finished = false;  // hang up now
@@ -172,8 +172,7 @@ void Server::answer(Client& c) {
 }
 
 void Server::write_to(Client& c) {
-  const ssize_t sent =
-      send(c.fd.get(), c.out.data() + c.sent, c.out.size() - c.sent, MSG_NOSIGNAL);
+  const ssize_t sent = send(c.fd.get(), c.out.data() + c.sent, c.out.size() - c.sent, MSG_NOSIGNAL);
   if (sent > 0) {
     c.sent += static_cast<std::size_t>(sent);
     if (c.sent < c.out.size()) return;

@@ -29,10 +29,10 @@ struct ControlLimits {
 
 class ControlServer {
  public:
-  /// Listens on `path`, whose directory is made if it is missing, and must belong to this user alone.
-  /// A socket that nobody serves any more is replaced. Requests are answered one at a time, on a
-  /// thread that takes no signals. Errors: environment (directory not writable or open to others,
-  /// socket in use by a live process), usage (a path too long for a socket).
+  /// Listens on `path`, whose directory is made if it is missing, and must belong to this user
+  /// alone. A socket that nobody serves any more is replaced. Requests are answered one at a time,
+  /// on a thread that takes no signals. Errors: environment (directory not writable or open to
+  /// others, socket in use by a live process), usage (a path too long for a socket).
   [[nodiscard]] static Result<std::unique_ptr<ControlServer>> start(
       const std::string& path, ControlHandler handler, const ControlLimits& limits = {});
   virtual ~ControlServer() = default;

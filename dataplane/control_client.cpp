@@ -76,9 +76,8 @@ Result<std::string> control_ask(const std::string& path, const std::string& requ
   const control::Descriptor fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid() ||
       connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return Error{ErrorKind::environment,
-                 "no running instance at " + path + ": " + std::strerror(errno),
-                 {}};
+    return Error{
+        ErrorKind::environment, "no running instance at " + path + ": " + std::strerror(errno), {}};
   }
   if (request.find('\n') != std::string::npos) {
     return Error{ErrorKind::usage, "a request to an instance is one line", {}};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Control sockets as files: where they are, and whose directories may hold them. Whoever can replace
-// the directory of a socket can answer in our place, so every directory on the way is looked at.
+// Control sockets as files: where they are, and whose directories may hold them. Whoever can
+// replace the directory of a socket can answer in our place, so every directory on the way is
+// looked at.
 #include "dataplane/control_path.h"
 
 #include <dirent.h>

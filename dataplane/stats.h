@@ -22,11 +22,15 @@ struct WorkerStats {
   std::uint64_t tx_frames = 0;
   std::uint64_t tx_stalls = 0;         // iterations in which the port took less than it was given
   std::uint64_t buffer_stalls = 0;     // iterations in which no buffer could be had
-  std::uint64_t unresolved_drops = 0;  // segments to a neighbour that did not answer
+  std::uint64_t unresolved_drops = 0;  // segments to a neighbour that did not answer, or no route
+  std::uint64_t control_drops = 0;     // ARP, NDP and ICMP not sent for want of a buffer or of room
+  std::uint64_t inbox_frames = 0;      // from other workers of the port; not in rx_frames
+  std::uint64_t inbox_drops = 0;       // copies that other workers could not take
   std::uint64_t iterations = 0;
   std::uint64_t busy_iterations = 0;
   std::uint64_t gaps = 0;  // times between iterations above 1 ms: the machine's, not ours
   std::uint64_t longest_gap_ns = 0;
+  std::uint64_t clock_jumps = 0;  // see worker.h: each makes what was measured doubtful
 };
 
 struct StatsSnapshot {

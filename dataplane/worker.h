@@ -6,6 +6,12 @@
 // A worker owns one queue of one port, one endpoint and one application. It asks for buffers before
 // it pulls segments, so a segment that left the endpoint is never lost for want of a buffer; frames
 // the driver would not take wait here, in order, and nothing more is pulled until they are gone.
+//
+// Time. The caller says what its clock shows; the worker hands a time of its own to endpoint and
+// application, which never goes back and never leaps past a deadline: a clock that jumps, or a machine
+// that slept, for more than kClockJump beyond what was due stands still for us (and is counted, as no
+// measurement survives it), so that no peer is given up and no TIME_WAIT ends for a clock's sake.
+// Shorter stalls are real: then what has arrived meanwhile is read before any timer fires.
 #pragma once
 
 #include <cstdint>
@@ -26,15 +32,19 @@ namespace millrace {
 
 struct WorkerConfig {
   net::InterfaceConfig interface;
-  std::uint16_t index = 0;           // among the workers of one port
-  std::uint16_t burst = 32;          // frames per rx_burst and per flush
-  std::uint16_t flush_bursts = 4;    // flushes per iteration at most
+  std::uint16_t index = 0;         // among the workers of one port
+  std::uint16_t burst = 32;        // packets per rx_burst and segments per flush
+  std::uint16_t flush_bursts = 4;  // flushes per iteration at most
+  /// The largest max_segment_burst of the endpoint's profiles, so that enough buffers are at hand.
+  std::uint32_t max_segment_bytes = 0;
 };
 
 class WorkerImpl;
 
 class Worker {
  public:
+  static constexpr Duration kClockJump = 750ms;
+
   /// `inbox` may be null with one worker per port. All references outlive the worker.
   Worker(const WorkerConfig& config, Port& port, tcp::Endpoint& endpoint, tcp::App& app,
          Inbox* inbox);
@@ -45,11 +55,11 @@ class Worker {
   /// One iteration. Returns true if anything was received, sent or fired.
   bool poll(Instant now);
   /// The earliest time at which poll() has work although nothing arrives: for the simulator and for
-  /// workers that may sleep. `now` if output is waiting.
+  /// workers that may sleep. `now` if output is waiting. In the time of the caller's clock.
   [[nodiscard]] std::optional<Instant> next_deadline(Instant now) const;
 
   /// Counters of this core, written by it alone.
-  [[nodiscard]] const WorkerStats& stats() const;
+  [[nodiscard]] WorkerStats stats() const;
   /// Copies counters, states and port figures to where other threads may read them.
   void publish(StatsBoard& board);
 

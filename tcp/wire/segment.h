@@ -81,10 +81,11 @@ struct SegmentIn {
 };
 
 inline constexpr std::size_t kMaxPieces = 8;
+inline constexpr std::uint32_t kMaxSegmentsPerBurst = 64;
 
 /// A segment to be sent. Payload is borrowed from the send queue until the frame has been written.
 /// With `segment_size` set the payload may be longer than that, and is to be cut into segments of
-/// that size by the port (TSO) or by the worker.
+/// that size by the port (TSO) or by the worker: at most kMaxSegmentsPerBurst of them.
 struct SegmentOut {
   FourTuple tuple;
   Seq seq;

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Frames in: a whole burst is parsed and its buckets prefetched before the first segment is input,
+// so that the misses of a burst overlap. Every packet ends as delivered or as exactly one drop.
+//
+// A packet in several pieces (scattered or coalesced by the port) is fed to the endpoint as
+// consecutive segments, one per piece: payload is never gathered.
+#include <algorithm>
+
+#include "dataplane/worker_impl.h"
+
+namespace millrace {
+
+std::size_t WorkerImpl::receive(Instant now) {
+  received_count_ = port_.rx_burst(received_);
+  incoming_count_ = 0;
+  std::size_t packets = 0;
+  for (std::size_t at = 0; at < received_count_; ++packets) {
+    std::size_t pieces = 1;
+    while (received_[at + pieces - 1].has(Frame::kContinues)) ++pieces;
+    receive_packet(at, pieces, now);
+    at += pieces;
+  }
+  last_packets_ = packets;
+  stats_.rx_frames += packets;
+  if (incoming_count_ > 0) input_segments(now);
+  return packets;
+}
+
+void WorkerImpl::receive_packet(std::size_t first, std::size_t pieces, Instant now) {
+  const std::span<const Frame> frames(&received_[first], pieces);
+  net::Packet packet;
+  const Drop drop = host_.parse(frames, packet);
+  if (drop != Drop::none) {
+    stats_.drops.add(drop);
+    if (packet.problem != net::Packet::Problem::none) [[unlikely]] {
+      host_.report_problem(packet, now, *this);
+    }
+    return;
+  }
+  if (packet.kind != net::PacketKind::tcp) {
+    receive_control(frames, packet, now);
+    return;
+  }
+  Incoming& in = incoming_[incoming_count_];
+  tcp::Ports ports;
+  const Drop bad = tcp::parse_segment(packet.l4, ports, in.segment);
+  if (bad != Drop::none) {
+    stats_.drops.add(bad);
+    return;
+  }
+  in.segment.ecn = packet.ecn;
+  in.tuple = {packet.destination, packet.source, ports.destination, ports.source};
+  in.l4_bytes = packet.l4_bytes;
+  in.l4_bytes_here = static_cast<std::uint32_t>(packet.l4.size());
+  in.frame = static_cast<std::uint16_t>(first);
+  in.pieces = static_cast<std::uint16_t>(pieces);
+  in.hash = endpoint_.hash(in.tuple);
+  endpoint_.prefetch(in.hash);
+  ++incoming_count_;
+}
+
+void WorkerImpl::input_segments(Instant now) {
+  for (std::size_t i = 0; i < incoming_count_; ++i) {
+    const Incoming& in = incoming_[i];
+    const Drop drop = in.pieces == 1 ? endpoint_.input(in.hash, in.tuple, in.segment, now)
+                                     : input_pieces(in, now);
+    stats_.drops.add(drop);
+  }
+}
+
+/// The pieces of one packet as consecutive segments. FIN and PSH go with the last, SYN and CWR with
+/// the first. Delivered if any of them was.
+Drop WorkerImpl::input_pieces(const Incoming& in, Instant now) {
+  constexpr std::uint8_t kLastOnly = tcp::Flags::kFin | tcp::Flags::kPsh;
+  constexpr std::uint8_t kFirstOnly = tcp::Flags::kSyn | tcp::Flags::kCwr;
+  tcp::SegmentIn segment = in.segment;
+  std::uint32_t left = in.l4_bytes - in.l4_bytes_here;
+  Drop verdict = Drop::none;
+  bool delivered = false;
+  for (std::size_t i = 0; i < in.pieces; ++i) {
+    if (i > 0) {
+      const Frame& frame = received_[in.frame + i];
+      const std::uint32_t bytes = std::min(left, frame.length);
+      left -= bytes;
+      segment.payload = {frame.data, bytes};
+    }
+    const bool last = left == 0;
+    segment.flags.bits = in.segment.flags.bits;
+    if (i > 0) segment.flags.bits &= static_cast<std::uint8_t>(~kFirstOnly);
+    if (!last) segment.flags.bits &= static_cast<std::uint8_t>(~kLastOnly);
+    // A bare header in front of its payload says nothing that the payload's segment will not.
+    if (last || segment.length() > 0) {
+      const Drop drop = endpoint_.input(in.hash, in.tuple, segment, now);
+      delivered |= drop == Drop::none;
+      verdict = drop;
+      // What was wrong with one piece is wrong with all, but for bytes that had come before.
+      if (drop != Drop::none && drop != Drop::tcp_duplicate) break;
+    }
+    if (last) break;
+    segment.seq += segment.length();
+  }
+  return delivered ? Drop::none : verdict;
+}
+
+void WorkerImpl::receive_control(std::span<const Frame> pieces, const net::Packet& packet,
+                                 Instant now) {
+  if (inbox_ != nullptr && packet.concerns_all_workers()) {
+    stats_.inbox_drops += inbox_->broadcast(pieces.front());
+  }
+  stats_.drops.add(control(packet, net::Host::Mode::answer, now));
+}
+
+Drop WorkerImpl::control(const net::Packet& packet, net::Host::Mode mode, Instant now) {
+  const net::ControlResult result = host_.input(packet, mode, now, *this);
+  if (!result.error) return result.drop;
+  const net::TransportError& e = *result.error;
+  tcp::IcmpError error;
+  switch (e.kind) {
+    case net::TransportError::Kind::unreachable:
+      error.kind = tcp::IcmpError::Kind::unreachable;
+      break;
+    case net::TransportError::Kind::too_big:
+      error.kind = tcp::IcmpError::Kind::too_big;
+      break;
+    case net::TransportError::Kind::time_exceeded:
+      error.kind = tcp::IcmpError::Kind::time_exceeded;
+      break;
+  }
+  error.hard = e.hard;
+  error.seq = e.seq;
+  error.mtu = e.mtu;
+  return endpoint_.icmp_error(e.tuple, error, now);
+}
+
+/// What other workers passed on: they answer it and count it, we learn from it.
+void WorkerImpl::collect_inbox(Instant now) {
+  for (std::size_t i = 0; i < passed_on_.size(); ++i) {
+    const std::size_t bytes = inbox_memory_.size() / passed_on_.size();
+    passed_on_[i] = {};
+    passed_on_[i].data = &inbox_memory_[i * bytes];
+    passed_on_[i].capacity = static_cast<std::uint32_t>(bytes);
+  }
+  const std::size_t count = inbox_->collect(passed_on_);
+  stats_.inbox_frames += count;
+  for (std::size_t i = 0; i < count; ++i) {
+    net::Packet packet;
+    const Drop drop = host_.parse(passed_on_[i], packet);
+    if (drop == Drop::none && packet.concerns_all_workers()) {
+      (void)control(packet, net::Host::Mode::learn, now);
+    }
+  }
+}
+
+void WorkerImpl::release_received() {
+  if (received_count_ == 0) return;
+  port_.release(std::span(received_).first(received_count_));
+  received_count_ = 0;
+}
+
+}  // namespace millrace

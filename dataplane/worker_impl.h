@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What a worker is made of. Internal to worker.cpp (the iteration and the clock), receive.cpp
+// (frames in) and transmit.cpp (segments out).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <vector>
+
+#include "dataplane/net/host.h"
+#include "dataplane/worker.h"
+#include "tcp/wire/parse.h"
+
+namespace millrace {
+
+class WorkerImpl final : public net::FrameSink {
+ public:
+  WorkerImpl(const WorkerConfig& config, Port& port, tcp::Endpoint& endpoint, tcp::App& app,
+             Inbox* inbox);
+  ~WorkerImpl() override;
+
+  bool poll(Instant clock);
+  [[nodiscard]] std::optional<Instant> next_deadline(Instant clock) const;
+  [[nodiscard]] WorkerStats stats() const;
+  void publish(StatsBoard& board) const;
+
+  // ---- net::FrameSink: control traffic may use the reserve
+  [[nodiscard]] bool allocate(Frame& frame) override;
+  void send(const Frame& frame) override;
+  void release(const Frame& frame) override;
+
+ private:
+  /// A received segment between its parsing and its input.
+  struct Incoming {
+    std::uint64_t hash;
+    FourTuple tuple;
+    tcp::SegmentIn segment;
+    std::uint32_t l4_bytes;       // over all pieces
+    std::uint32_t l4_bytes_here;  // in the first piece
+    std::uint16_t frame;          // index of the first piece
+    std::uint16_t pieces;
+  };
+  /// A SegmentOut on its way into frames.
+  struct Source {
+    const tcp::SegmentOut& segment;
+    std::size_t piece = 0;
+    std::size_t offset = 0;  // in that piece
+  };
+  /// One packet to be written from a Source.
+  struct Cut {
+    std::uint32_t at = 0;     // first payload byte of the segment
+    std::uint32_t bytes = 0;  // payload
+    bool tso = false;
+  };
+
+  // ---- the iteration (worker.cpp)
+  [[nodiscard]] Instant observe(Instant clock);
+  [[nodiscard]] std::optional<Instant> earliest_deadline(Instant now) const;
+  bool iterate(Instant now, bool fire);
+
+  // ---- receive.cpp
+  /// One burst; its frames stay with us until release_received().
+  std::size_t receive(Instant now);
+  void receive_packet(std::size_t first, std::size_t pieces, Instant now);
+  void receive_control(std::span<const Frame> pieces, const net::Packet& packet, Instant now);
+  void input_segments(Instant now);
+  [[nodiscard]] Drop input_pieces(const Incoming& in, Instant now);
+  [[nodiscard]] Drop control(const net::Packet& packet, net::Host::Mode mode, Instant now);
+  void collect_inbox(Instant now);
+  void release_received();
+
+  // ---- transmit.cpp
+  /// Pulls what is due, within the budget of an iteration. Returns frames handed to the port.
+  std::size_t transmit(Instant now);
+  std::size_t send_waiting();
+  void fill_spare();
+  void write_segment(const tcp::SegmentOut& segment, Instant now);
+  void write_packet(Source& source, const Cut& cut, const net::LinkHeader* link);
+  void write_tcp(Source& source, const Cut& cut, std::byte* tcp, std::size_t tcp_bytes,
+                 Frame& frame);
+  void write_more(Source& source, std::uint32_t bytes);
+  [[nodiscard]] Frame take_spare();
+
+  WorkerConfig config_;
+  Port& port_;
+  tcp::Endpoint& endpoint_;
+  tcp::App& app_;
+  Inbox* inbox_;
+  const PortInfo& info_;
+  net::Host host_;
+  WorkerStats stats_;
+
+  // The clock: ours is the caller's plus skew_.
+  Instant now_{};
+  Duration skew_{0};
+  bool started_ = false;
+  bool late_ = false;         // a stall ended: read before timers fire
+  bool timers_left_ = false;  // advance() has more for the next iteration
+
+  std::vector<Frame> received_;
+  std::size_t received_count_ = 0;
+  std::size_t last_packets_ = 0;  // of the last burst
+  std::vector<Incoming> incoming_;
+  std::size_t incoming_count_ = 0;
+  std::vector<Frame> passed_on_;  // from the inbox, into inbox_memory_
+  std::vector<std::byte> inbox_memory_;
+
+  std::vector<tcp::SegmentOut> segments_;
+  std::vector<Frame> waiting_;  // written and not yet taken by the port, in order
+  std::vector<Frame> spare_;    // allocated and not used; the first kReserve are for control
+  std::size_t spare_target_ = 0;
+  std::size_t promised_ = 0;  // spare frames that pulled segments are about to need
+  std::size_t frames_per_segment_ = 1;
+
+  static constexpr std::size_t kReserve = 8;
+  static constexpr std::size_t kMaxWaiting = 256;  // control frames are dropped beyond it
+};
+
+}  // namespace millrace
