@@ -5,13 +5,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
-#include <random>
 #include <set>
 #include <vector>
 
 #include "tcp/base/siphash.h"
 #include "tcp/endpoint/tuple_hash.h"
+#include "tests/tcp/endpoint/random.h"
 
 namespace millrace::tcp {
 namespace {
@@ -64,7 +65,8 @@ TEST(TupleHash, IsSipHashOfThePackedTuple) {
 TEST(Index, HoldsItsCapacityAndNoMore) {
   for (const std::uint32_t capacity : {0U, 1U, 2U, 11U, 12U, 13U, 100U, 1000U, 50'000U}) {
     Index index(capacity);
-    for (std::uint32_t i = 0; i < capacity; ++i) ASSERT_TRUE(index.insert(hash_of(i), connection(i)));
+    for (std::uint32_t i = 0; i < capacity; ++i)
+      ASSERT_TRUE(index.insert(hash_of(i), connection(i)));
     EXPECT_FALSE(index.insert(hash_of(capacity), connection(capacity)));
     EXPECT_EQ(index.size(), capacity);
     EXPECT_EQ(index.stats().refused, 0U);
@@ -81,33 +83,33 @@ TEST(Index, CostsAtMostEightBytesAnEntryAtFourFifths) {
 }
 
 TEST(Index, AgreesWithAMapUnderChurn) {
-  std::mt19937 random(1);
+  Random random(1);
   constexpr std::uint32_t kKeys = 3000;
   Index index(1500);
   std::map<std::uint32_t, EntryRef> model;
   for (int step = 0; step < 400'000; ++step) {
-    const std::uint32_t key = random() % kKeys;
+    const std::uint32_t key = random.below(kKeys);
     const auto it = model.find(key);
     // Drift between empty and full, so that buckets overflow and drain many times.
     const bool filling = (step / 20'000) % 2 == 0;
     if (it == model.end()) {
-      if (random() % 4 != 0 && !filling) continue;
+      if (!random.one_in(4) && !filling) continue;
       const bool inserted = index.insert(hash_of(key), connection(key));
       ASSERT_EQ(inserted, model.size() < index.capacity());
       if (inserted) model[key] = connection(key);
-    } else if (random() % 3 == 0) {
-      const EntryKind kind = it->second.kind() == EntryKind::connection ? EntryKind::time_wait
-                                                                         : EntryKind::connection;
+    } else if (random.one_in(3)) {
+      const EntryKind kind =
+          it->second.kind() == EntryKind::connection ? EntryKind::time_wait : EntryKind::connection;
       ASSERT_TRUE(index.replace(hash_of(key), it->second, EntryRef(kind, key)));
       it->second = EntryRef(kind, key);
-    } else if (!filling || random() % 4 == 0) {
+    } else if (!filling || random.one_in(4)) {
       ASSERT_TRUE(index.erase(hash_of(key), it->second));
       ASSERT_FALSE(index.erase(hash_of(key), it->second));
       ASSERT_FALSE(index.replace(hash_of(key), it->second, connection(0)));
       model.erase(it);
     }
     ASSERT_EQ(index.size(), model.size());
-    const std::uint32_t probe = random() % kKeys;
+    const std::uint32_t probe = random.below(kKeys);
     const auto expected = model.find(probe);
     ASSERT_EQ(find(index, probe), expected == model.end() ? EntryRef() : expected->second);
   }
