@@ -67,6 +67,7 @@ struct PortStats {
   std::uint64_t rx_missed = 0;     // dropped by the device for want of descriptors
   std::uint64_t rx_no_buffer = 0;  // dropped for want of buffers
   std::uint64_t tx_refused = 0;    // bursts cut short because the ring was full
+  std::uint64_t tx_rejected = 0;   // dropped because the device would never take them
   std::uint64_t buffers_free = 0;  // of the pool that all queues of the port share
   std::uint64_t buffers_total = 0;
 };

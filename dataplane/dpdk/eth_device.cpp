@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/dpdk/eth_device.h"
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_lcore.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <span>
+#include <thread>
+
+#include "dataplane/dpdk/eal_log.h"
+
+namespace millrace::dpdk {
+
+namespace {
+
+constexpr std::uint64_t kRssTypes = RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_TCP |
+                                    RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_TCP;
+constexpr std::size_t kMaxKeyBytes = 64;
+
+bool asks_for_offload(rte_mbuf* const* packets, std::uint16_t count) {
+  std::uint64_t all = 0;
+  for (std::uint16_t i = 0; i < count; ++i) all |= packets[i]->ol_flags;
+  return (all & RTE_MBUF_F_TX_OFFLOAD_MASK) != 0;
+}
+
+}  // namespace
+
+std::uint32_t EthDevice::buffers_for(const DeviceConfig& config) {
+  // Each worker: both rings, what its cache keeps, a burst in hand and one waiting; with several
+  // workers the steerer's ring to it.
+  const std::uint32_t per_worker = 2 * kDescriptors + 1024 + (config.workers > 1 ? 1024U : 0U);
+  return per_worker * config.workers + 1023;
+}
+
+Result<std::unique_ptr<EthDevice>> EthDevice::open(const DeviceSpec& spec,
+                                                   const DeviceConfig& config, KeySource& keys) {
+  std::unique_ptr<EthDevice> device(new EthDevice);
+  EalLog::instance().clear();
+  Status status = device->attach(spec);
+  if (!status) return status.error();
+  status = device->set_up(config, keys);
+  if (!status) return status.error();
+  return device;
+}
+
+EthDevice::~EthDevice() {
+  if (started_) rte_eth_dev_stop(id_);
+  rte_device* const device = dev_.device;
+  if (attached_ && id_ != RTE_MAX_ETHPORTS) rte_eth_dev_close(id_);
+  if (attached_ && device != nullptr && !spec_.pci) rte_dev_remove(device);
+}
+
+Error EthDevice::failed(const char* doing, int code) const {
+  const std::string line = telling_line(EalLog::instance().text());
+  return {ErrorKind::environment,
+          "The device '" + spec_.text + "' failed in " + doing + ": " +
+              std::strerror(std::abs(code)) + (line.empty() ? "." : " (\"" + line + "\")."),
+          ""};
+}
+
+Status EthDevice::attach(const DeviceSpec& spec) {
+  spec_ = spec;
+  if (!spec.pci && rte_dev_probe(spec.text.c_str()) != 0) {
+    return explain_failed_device(spec, EalLog::instance().text());
+  }
+  if (rte_eth_dev_get_port_by_name(spec.name.c_str(), &id_) != 0) {
+    id_ = RTE_MAX_ETHPORTS;
+    if (!spec.pci) return explain_failed_device(spec, EalLog::instance().text());
+    return Error{ErrorKind::environment,
+                 "DPDK has no driver for the PCI device " + spec.name + ", or it could not start.",
+                 "dpdk-devbind.py --status shows what it is and what drives it."};
+  }
+  attached_ = true;
+  if (const int code = rte_eth_dev_info_get(id_, &dev_); code != 0) return failed("asking", code);
+  return Ok{};
+}
+
+Status EthDevice::set_up(const DeviceConfig& config, KeySource& keys) {
+  const int node = rte_eth_dev_socket_id(id_);
+  Result<MbufPool> pool = make_pool(buffers_for(config), config.mtu, node);
+  if (!pool) return pool.error();
+  pool_ = std::move(pool).value();
+  info_.device = spec_.text;
+  info_.driver = dev_.driver_name;
+  virtio_ = info_.driver.find("virtio") != std::string::npos || info_.driver == "net_vhost";
+
+  info_.mtu = config.mtu;
+  if (config.workers == 1 || !try_rss(config.workers, keys)) {
+    Status status = without_rss(config.workers);
+    if (status) status = start();
+    if (!status) return status;
+  }
+  describe();
+  return Ok{};
+}
+
+Status EthDevice::configure(std::uint16_t rx_queues, std::uint16_t tx_queues,
+                            std::span<std::uint8_t> rss_key) {
+  conf_ = rte_eth_conf{};
+  conf_.rxmode.mtu = info_.mtu;
+  conf_.rxmode.offloads =
+      dev_.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM);
+  conf_.txmode.offloads =
+      dev_.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM);
+  // A tap segments in software, refuses segments that fill the MTU, and cannot do IPv6: no gain.
+  const std::uint64_t tso =
+      RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+  if (info_.driver != "net_tap" && (dev_.tx_offload_capa & tso) == tso) {
+    conf_.txmode.offloads |= tso;
+  } else {
+    conf_.txmode.offloads |= dev_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+  }
+  if (!rss_key.empty()) {
+    conf_.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+    conf_.rx_adv_conf.rss_conf.rss_hf = dev_.flow_type_rss_offloads & kRssTypes;
+    conf_.rx_adv_conf.rss_conf.rss_key = rss_key.data();
+    conf_.rx_adv_conf.rss_conf.rss_key_len = static_cast<std::uint8_t>(rss_key.size());
+  }
+  int code = rte_eth_dev_configure(id_, rx_queues, tx_queues, &conf_);
+  if (code != 0) return failed("configuring its queues", code);
+  if (Status status = set_mtu(); !status) return status;
+  std::uint16_t rx = kDescriptors;
+  std::uint16_t tx = kDescriptors;
+  rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx);
+  const auto node = static_cast<unsigned>(rte_eth_dev_socket_id(id_));
+  for (std::uint16_t q = 0; q < rx_queues; ++q) {
+    code = rte_eth_rx_queue_setup(id_, q, rx, node, nullptr, pool_.get());
+    if (code != 0) return failed("making a receive queue", code);
+  }
+  for (std::uint16_t q = 0; q < tx_queues; ++q) {
+    code = rte_eth_tx_queue_setup(id_, q, tx, node, nullptr);
+    if (code != 0) return failed("making a transmit queue", code);
+  }
+  rx_queues_ = rx_queues;
+  tx_queues_ = tx_queues;
+  return Ok{};
+}
+
+Status EthDevice::start() {
+  using namespace std::chrono_literals;
+  // A memif client cannot start before its server is there: give the server ten seconds.
+  const auto give_up = std::chrono::steady_clock::now() + 10s;
+  int code = rte_eth_dev_start(id_);
+  while (code != 0 && info_.driver == "net_memif" && std::chrono::steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(100ms);
+    code = rte_eth_dev_start(id_);
+  }
+  if (code != 0) {
+    if (info_.driver != "net_memif") return failed("starting", code);
+    return Error{ErrorKind::environment, "Nobody serves the socket of '" + spec_.text + "'.",
+                 "Start the side with role=server first, with the same socket=."};
+  }
+  started_ = true;
+  // Neighbour discovery is by multicast. Who cannot take all of it must take everything.
+  if (rte_eth_allmulticast_enable(id_) != 0) rte_eth_promiscuous_enable(id_);
+  return Ok{};
+}
+
+bool EthDevice::try_rss(std::uint16_t workers, KeySource& keys) {
+  if ((dev_.flow_type_rss_offloads & kRssTypes) == 0 || dev_.reta_size == 0 ||
+      dev_.max_rx_queues < workers || dev_.max_tx_queues < workers) {
+    return false;
+  }
+  std::array<std::uint8_t, kMaxKeyBytes> key{};
+  const std::size_t size = dev_.hash_key_size == 0 ? 40 : dev_.hash_key_size;
+  if (size < FlowSteering::kKeyBytes || size > key.size()) return false;
+  keys.fill(std::span(key).first(size));
+  if (!configure(workers, workers, std::span(key).first(size))) return false;
+  if (!start()) return false;
+  rss_ = read_rss();
+  if (rss_ != nullptr) return true;
+  rte_eth_dev_stop(id_);
+  started_ = false;
+  return false;
+}
+
+/// Key and table as the device has them now: where it cannot tell, it does not hash by them.
+std::shared_ptr<const FlowSteering> EthDevice::read_rss() const {
+  std::array<std::uint8_t, kMaxKeyBytes> key{};
+  rte_eth_rss_conf conf{};
+  conf.rss_key = key.data();
+  conf.rss_key_len = static_cast<std::uint8_t>(key.size());
+  if (rte_eth_dev_rss_hash_conf_get(id_, &conf) != 0) return nullptr;
+  if ((conf.rss_hf & (RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP)) == 0) {
+    return nullptr;
+  }
+  std::array<rte_eth_rss_reta_entry64, RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE> table{};
+  const std::uint16_t size = dev_.reta_size;
+  if (size > RTE_ETH_RSS_RETA_SIZE_512 || (size & (size - 1)) != 0) return nullptr;
+  for (auto& group : table) group.mask = ~std::uint64_t{0};
+  for (std::uint16_t i = 0; i < size; ++i) {
+    table[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
+        static_cast<std::uint16_t>(i % rx_queues_);
+  }
+  rte_eth_dev_rss_reta_update(id_, table.data(), size);  // where it is fixed, the query tells
+  if (rte_eth_dev_rss_reta_query(id_, table.data(), size) != 0) return nullptr;
+  std::vector<std::uint16_t> reta(size);
+  for (std::uint16_t i = 0; i < size; ++i) {
+    reta[i] = table[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE];
+    if (reta[i] >= rx_queues_) return nullptr;
+  }
+  const std::size_t key_bytes = conf.rss_key_len == 0 ? FlowSteering::kKeyBytes : conf.rss_key_len;
+  if (key_bytes < FlowSteering::kKeyBytes || key_bytes > key.size()) return nullptr;
+  return std::make_shared<FlowSteering>(std::span(key).first(key_bytes), std::move(reta));
+}
+
+Status EthDevice::without_rss(std::uint16_t workers) {
+  const std::uint16_t own = dev_.max_tx_queues >= workers ? workers : std::uint16_t{1};
+  if (own == 1) return configure(1, 1, {});
+  Status status = configure(1, own, {});
+  // A tap wants as many queues one way as the other; the steerer then polls all of them.
+  if (!status && dev_.max_rx_queues >= own) status = configure(own, own, {});
+  if (!status) status = configure(1, 1, {});
+  return status;
+}
+
+Status EthDevice::set_mtu() {
+  // DPDK noted the MTU with the configuration; the device may have to hear of it.
+  const int code = rte_eth_dev_set_mtu(id_, info_.mtu);
+  if (code == 0 || code == -ENOTSUP || info_.mtu <= RTE_ETHER_MTU) return Ok{};
+  return Error{
+      ErrorKind::environment,
+      "The device '" + spec_.text + "' does not take an MTU of " + std::to_string(info_.mtu) + ".",
+      "It takes " + std::to_string(dev_.min_mtu) + " to " + std::to_string(dev_.max_mtu) +
+          ", it says; 1500 always works."};
+}
+
+void EthDevice::describe() {
+  rte_ether_addr mac{};
+  rte_eth_macaddr_get(id_, &mac);
+  std::copy_n(mac.addr_bytes, info_.mac.size(), info_.mac.begin());
+  const std::uint64_t tx = conf_.txmode.offloads;
+  info_.tx_ip_checksum = (tx & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
+  info_.tx_tcp_checksum = (tx & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0;
+  info_.tx_tso = (tx & RTE_ETH_TX_OFFLOAD_TCP_TSO) != 0;
+  const std::uint16_t most = dev_.tx_desc_lim.nb_seg_max;
+  info_.max_pieces =
+      info_.tx_tso ? std::min<std::uint16_t>(most == 0 ? 32 : most, 32) : std::uint16_t{1};
+}
+
+std::string EthDevice::note() const {
+  const auto yes = [](bool b) { return b ? "device" : "software"; };
+  const bool rx = (conf_.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_CKSUM) != 0;
+  return spec_.name + " (" + info_.driver + "): checksums sent by " + yes(info_.tx_tcp_checksum) +
+         ", verified by " + yes(rx) + ", segmentation by " + yes(info_.tx_tso) + ".";
+}
+
+std::uint16_t EthWire::send(std::uint16_t port, std::uint16_t queue, rte_mbuf** packets,
+                            std::uint16_t count, std::uint64_t& rejected) {
+  if (asks_for_offload(packets, count)) {
+    count = rte_eth_tx_prepare(port, queue, packets, count);
+    if (count == 0) [[unlikely]] {  // it never will: what follows shall not wait for it
+      rte_pktmbuf_free(packets[0]);
+      ++rejected;
+      return 1;
+    }
+  }
+  return rte_eth_tx_burst(port, queue, packets, count);
+}
+
+bool EthWire::link_up(std::uint16_t port) {
+  rte_eth_link link{};
+  // Taps never signal a change: ask.
+  return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+void EthWire::add_device_stats(std::uint16_t port, PortStats& stats) {
+  rte_eth_stats device{};
+  if (rte_eth_stats_get(port, &device) != 0) return;
+  stats.rx_missed += device.imissed;
+  stats.rx_no_buffer += device.rx_nombuf;
+}
+
+}  // namespace millrace::dpdk
