@@ -88,9 +88,7 @@ class HalfOpen {
   [[nodiscard]] std::uint32_t size() const { return v4_.live() + v6_.live(); }
   [[nodiscard]] std::uint32_t capacity() const { return v4_.capacity(); }
   /// Entries of one listener: for its backlog.
-  [[nodiscard]] std::uint32_t size_of(std::uint16_t listener) const {
-    return listener < by_listener_.size() ? by_listener_[listener] : 0;
-  }
+  [[nodiscard]] std::uint32_t size_of(std::uint16_t listener) const { return count_of(listener); }
   /// Up to out.size() entries of one listener, for when it closes; walks the store.
   [[nodiscard]] std::size_t list(std::uint16_t listener, std::span<EntryRef> out) const;
 
@@ -140,6 +138,9 @@ class HalfOpen {
   [[nodiscard]] std::size_t queue_of(const HalfOpenState& state) const {
     return first_queue_[state.profile] + state.level;
   }
+  [[nodiscard]] std::uint32_t& count_of(std::uint16_t listener) const {
+    return reinterpret_cast<std::uint32_t*>(by_listener_.data())[listener];
+  }
   void append(std::uint32_t index, std::uint32_t now_us);
   void unlink(std::uint32_t index);
   std::size_t due_of(std::size_t queue, std::uint32_t now_us, std::span<Due> out);
@@ -147,7 +148,7 @@ class HalfOpen {
 
   Pool<Entry4> v4_;
   Pool<Entry6> v6_;
-  std::vector<std::uint32_t> by_listener_;
+  ReservedPages by_listener_;             // a count for each of 65,536
   std::vector<std::size_t> first_queue_;  // by profile; its levels follow one another
   std::vector<Queue> queues_;
   std::uint32_t earliest_us_ = 0;  // no deadline is before it; meaningful unless empty

@@ -94,6 +94,8 @@ class Index {
   [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
   [[nodiscard]] std::uint64_t bucket_count() const { return bucket_count_; }
   [[nodiscard]] std::size_t reserved_bytes() const { return pages_.bytes(); }
+  /// The sum of all overflow counts; walks the table (for tests: an empty index has none).
+  [[nodiscard]] std::uint64_t overflow_total() const;
 
  private:
   struct alignas(64) Bucket {

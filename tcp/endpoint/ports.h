@@ -72,6 +72,7 @@ class EphemeralPorts {
     std::uint8_t hint_begin = 0;
     std::uint8_t hint_count = 0;
     bool saw_time_wait = false;  // in the present round
+    bool saw_before = false;     // in the round before
     std::array<std::uint16_t, kHints> hints{};
   };
   static_assert(sizeof(Cell) == 64);

@@ -67,6 +67,8 @@ struct TimeWaitGone {
 
 class TimeWait {
  public:
+  static constexpr std::uint32_t kMaxCapacity = 1U << 27;
+
   /// Room for `capacity` entries of both families; 2MSL by profile from `profiles`. Looks after its
   /// entries' slots in `index`, hashed by `table_key`.
   TimeWait(std::uint32_t capacity, std::span<const TcpConfig> profiles, Index& index,
@@ -111,7 +113,9 @@ class TimeWait {
   /// four times as many steps. Never before 2MSL.
   Progress expire(Instant now, std::span<TimeWaitGone> out);
 
-  /// Takes out the entry that is next to expire, from the index too; nothing if there is none.
+  /// Takes out the entry that is first in line to expire, from the index too; nothing if empty.
+  /// With nothing but IPv6 entries and many tombstones it can take a few to make room for the next
+  /// insert.
   std::optional<TimeWaitGone> recycle_oldest();
 
   /// The earliest expiry; may be that of a tombstone, so that nothing happens then.
@@ -169,7 +173,7 @@ class TimeWait {
   struct Sequence {
     std::uint32_t first = kNil;
     std::uint32_t last = kNil;
-    Tick two_msl = 0;
+    Duration two_msl{};
     bool ipv6 = false;
   };
 
@@ -204,17 +208,27 @@ class TimeWait {
     return by_profile_[profile] * 2U + (ipv6 ? 1U : 0U);
   }
 
-  /// A slot at the end of the sequence; none if no run is left.
+  struct Batch;
+
+  [[nodiscard]] EntryRef insert_at(EntryRef ref, const TimeWaitState& state, Tick expiry);
+  /// A slot at the end of the sequence, counted as live; none if no run is left.
   [[nodiscard]] EntryRef append(unsigned sequence);
   void copy(EntryRef from, EntryRef to);
+  [[nodiscard]] std::uint32_t take_run(unsigned sequence);
   void free_run(std::uint32_t number);
+  /// The first slot of the first run is done with: it held a tombstone, or an entry now counted
+  /// out.
+  void pop_front(Sequence& s, bool was_live);
   /// The entry becomes a tombstone, or its run goes.
   void bury(EntryRef ref);
   /// Takes what is due from the head of a sequence; false if steps or room ran out first.
   bool expire_some(unsigned sequence, Tick now, std::span<TimeWaitGone> out, Progress& done);
-  void merge_if_sparse(std::uint32_t number);
-  void move_survivors(std::uint32_t from, std::uint32_t to);
-  [[nodiscard]] unsigned oldest_sequence() const;
+  /// Moves a deferred entry from the head to the end of its sequence; false if no run is left.
+  bool move_to_end(unsigned sequence, EntryRef ref);
+  void find_earliest();
+  [[nodiscard]] bool is_sparse(std::uint32_t first, std::uint32_t second) const;
+  void merge(std::uint32_t first, std::uint32_t second);
+  void pop_tombstones(Sequence& s);
 
   ReservedPages entries_;
   ReservedPages headers_;
@@ -228,6 +242,8 @@ class TimeWait {
   std::uint32_t live_ = 0;
   std::uint32_t tombstones_ = 0;
   Tick earliest_ = 0;  // no head expires before it; meaningful unless empty
+  unsigned turn_ = 0;  // the sequence that expire() begins with
+  EntryRef watched_;   // follows an entry through a merge
   Stats stats_;
   std::vector<std::uint8_t> by_profile_;  // which 2MSL
   std::vector<Sequence> sequences_;       // two for each distinct 2MSL: IPv4, IPv6

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The index against a std::map, at capacity, under churn and against tuples chosen to collide.
+#include "tcp/endpoint/index.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "tcp/base/siphash.h"
+#include "tcp/endpoint/tuple_hash.h"
+#include "tests/tcp/endpoint/random.h"
+
+namespace millrace::tcp {
+namespace {
+
+constexpr SipKey kKey{0x0123456789abcdef, 0xfedcba9876543210};
+
+EntryRef connection(std::uint32_t index) { return {EntryKind::connection, index}; }
+std::uint64_t hash_of(std::uint32_t index) {
+  const std::uint64_t word[] = {index};
+  return siphash_words<1, 3>(kKey, word);
+}
+EntryRef find(const Index& index, std::uint32_t key) {
+  return index.find(hash_of(key), [&](EntryRef ref) { return ref.index() == key; });
+}
+
+TEST(EntryRef, KeepsKindAndIndex) {
+  const EntryRef none;
+  EXPECT_FALSE(none);
+  for (const EntryKind kind : {EntryKind::connection, EntryKind::half_open, EntryKind::time_wait}) {
+    for (const std::uint32_t i : {0U, 1U, EntryRef::kMaxIndex - 1, EntryRef::kMaxIndex}) {
+      const EntryRef ref(kind, i);
+      EXPECT_TRUE(ref);
+      EXPECT_EQ(ref.kind(), kind);
+      EXPECT_EQ(ref.index(), i);
+      EXPECT_EQ(EntryRef::from_bits(ref.bits()), ref);
+    }
+  }
+  EXPECT_TRUE(EntryRef(EntryKind::time_wait, EntryRef::kIpv6 | 5).ipv6());
+  EXPECT_FALSE(EntryRef(EntryKind::time_wait, 5).ipv6());
+}
+
+TEST(TupleHash, IsSipHashOfThePackedTuple) {
+  const FourTuple v4{Address::v4(0xC6120001), Address::v4(0xC6120102), 80, 50'000};
+  const PackedTuple packed = pack_v4(v4);
+  unsigned char bytes[12];
+  std::memcpy(bytes, &packed, 12);
+  EXPECT_EQ(tuple_hash(kKey, v4), (siphash<1, 3>(kKey, bytes, 12)));
+  EXPECT_EQ(tuple_hash_v4(kKey, packed), tuple_hash(kKey, v4));
+
+  const FourTuple v6{Address::v6({0x20, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}),
+                     Address::v6({0x20, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2}), 443, 1025};
+  unsigned char long_bytes[36];
+  std::memcpy(long_bytes, v6.local.bytes().data(), 16);
+  std::memcpy(long_bytes + 16, v6.remote.bytes().data(), 16);
+  std::memcpy(long_bytes + 32, &v6.local_port, 2);
+  std::memcpy(long_bytes + 34, &v6.remote_port, 2);
+  EXPECT_EQ(tuple_hash(kKey, v6), (siphash<1, 3>(kKey, long_bytes, 36)));
+}
+
+TEST(Index, HoldsItsCapacityAndNoMore) {
+  for (const std::uint32_t capacity : {0U, 1U, 2U, 11U, 12U, 13U, 100U, 1000U, 50'000U}) {
+    Index index(capacity);
+    for (std::uint32_t i = 0; i < capacity; ++i)
+      ASSERT_TRUE(index.insert(hash_of(i), connection(i)));
+    EXPECT_FALSE(index.insert(hash_of(capacity), connection(capacity)));
+    EXPECT_EQ(index.size(), capacity);
+    EXPECT_EQ(index.stats().refused, 0U);
+    for (std::uint32_t i = 0; i < capacity; ++i) ASSERT_EQ(find(index, i), connection(i));
+    EXPECT_FALSE(find(index, capacity));
+  }
+}
+
+TEST(Index, CostsAtMostEightBytesAnEntryAtFourFifths) {
+  for (const std::uint32_t capacity : {125'000U, 1'250'000U, 12'500'000U, 125'000'000U}) {
+    const Index index(capacity);
+    EXPECT_LE(static_cast<double>(index.reserved_bytes()), 7.45 * 0.8 * capacity);
+  }
+}
+
+TEST(Index, AgreesWithAMapUnderChurn) {
+  Random random(1);
+  constexpr std::uint32_t kKeys = 3000;
+  Index index(1500);
+  std::map<std::uint32_t, EntryRef> model;
+  for (int step = 0; step < 400'000; ++step) {
+    const std::uint32_t key = random.below(kKeys);
+    const auto it = model.find(key);
+    // Drift between empty and full, so that buckets overflow and drain many times.
+    const bool filling = (step / 20'000) % 2 == 0;
+    if (it == model.end()) {
+      if (!random.one_in(4) && !filling) continue;
+      const bool inserted = index.insert(hash_of(key), connection(key));
+      ASSERT_EQ(inserted, model.size() < index.capacity());
+      if (inserted) model[key] = connection(key);
+    } else if (random.one_in(3)) {
+      const EntryKind kind =
+          it->second.kind() == EntryKind::connection ? EntryKind::time_wait : EntryKind::connection;
+      ASSERT_TRUE(index.replace(hash_of(key), it->second, EntryRef(kind, key)));
+      it->second = EntryRef(kind, key);
+    } else if (!filling || random.one_in(4)) {
+      ASSERT_TRUE(index.erase(hash_of(key), it->second));
+      ASSERT_FALSE(index.erase(hash_of(key), it->second));
+      ASSERT_FALSE(index.replace(hash_of(key), it->second, connection(0)));
+      model.erase(it);
+    }
+    ASSERT_EQ(index.size(), model.size());
+    const std::uint32_t probe = random.below(kKeys);
+    const auto expected = model.find(probe);
+    ASSERT_EQ(find(index, probe), expected == model.end() ? EntryRef() : expected->second);
+  }
+  EXPECT_GT(index.stats().displaced, 0U);
+}
+
+/// How many entries the caller is asked to compare, summed over lookups.
+std::uint64_t comparisons(const Index& index, std::uint32_t from, std::uint32_t to) {
+  std::uint64_t count = 0;
+  for (std::uint32_t i = from; i < to; ++i) {
+    (void)index.find(hash_of(i), [&](EntryRef ref) {
+      ++count;
+      return ref.index() == i;
+    });
+  }
+  return count;
+}
+
+TEST(Index, LookupsCompareHardlyMoreThanOneEntry) {
+  constexpr std::uint32_t kCount = 100'000;
+  Index index(kCount * 5 / 4);
+  for (std::uint32_t i = 0; i < kCount; ++i) ASSERT_TRUE(index.insert(hash_of(i), connection(i)));
+  EXPECT_LT(comparisons(index, 0, kCount), kCount * 105 / 100);
+  EXPECT_LT(comparisons(index, kCount, 2 * kCount), kCount * 5 / 100);
+  EXPECT_LT(index.stats().displaced, kCount * 15 / 100);
+}
+
+TEST(Index, ForgetsOverflowWhenItIsEmptied) {
+  // After a full table has been emptied, a lookup stops at its home bucket again: if the counts of
+  // overflow were not taken back, misses would go on walking.
+  constexpr std::uint32_t kCount = 20'000;
+  Index index(kCount);
+  for (int round = 0; round < 5; ++round) {
+    for (std::uint32_t i = 0; i < kCount; ++i) {
+      ASSERT_TRUE(index.insert(hash_of(i), connection(i)));
+    }
+    for (std::uint32_t i = 0; i < kCount; ++i) ASSERT_TRUE(index.erase(hash_of(i), connection(i)));
+  }
+  EXPECT_EQ(index.overflow_total(), 0U);
+}
+
+TEST(Index, RefusesRatherThanWalkOn) {
+  // One hash for all: they fill kMaxProbes buckets of the walk, then the index says no, and what
+  // is refused leaves no trace.
+  Index index(100'000);
+  const std::uint64_t hash = hash_of(7);
+  constexpr std::uint32_t kRoom = Index::kMaxProbes * Index::kSlots;
+  for (std::uint32_t i = 0; i < kRoom; ++i) ASSERT_TRUE(index.insert(hash, connection(i)));
+  EXPECT_FALSE(index.insert(hash, connection(kRoom)));
+  EXPECT_EQ(index.stats().refused, 1U);
+  EXPECT_EQ(index.stats().max_probes, Index::kMaxProbes);
+  for (std::uint32_t i = 0; i < kRoom; ++i) ASSERT_TRUE(index.erase(hash, connection(i)));
+  EXPECT_EQ(index.overflow_total(), 0U);
+  EXPECT_EQ(index.size(), 0U);
+}
+
+// ---- tuples chosen by an attacker
+
+std::uint32_t crc32c(std::uint32_t crc, const unsigned char* p, std::size_t size) {
+  for (std::size_t i = 0; i < size; ++i) {
+    crc ^= p[i];
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1U) * 0x82f63b78U);
+  }
+  return crc;
+}
+
+/// A CRC is linear: differences of tuples that leave it unchanged form a space, whose every member
+/// added to a tuple collides with it. Gives a basis of it within the remote address and port.
+std::vector<std::uint64_t> differences_without_effect() {
+  const auto effect = [](std::uint64_t difference) {
+    unsigned char zero[12] = {}, bytes[12] = {};
+    std::memcpy(bytes + 4, &difference, 6);
+    return crc32c(0, bytes, 12) ^ crc32c(0, zero, 12);
+  };
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> rows;
+  std::vector<std::uint64_t> kernel;
+  for (int bit = 0; bit < 48; ++bit) {
+    std::uint64_t difference = std::uint64_t{1} << bit;
+    std::uint32_t image = effect(difference);
+    for (const auto& [row_image, row_difference] : rows) {
+      if ((image ^ row_image) >= image) continue;
+      image ^= row_image;
+      difference ^= row_difference;
+    }
+    if (image == 0) {
+      kernel.push_back(difference);
+    } else {
+      rows.emplace_back(image, difference);
+      std::sort(rows.rbegin(), rows.rend());
+    }
+  }
+  return kernel;
+}
+
+TEST(Index, AMillionTuplesThatCollideUnderACrcDoNotCollideHere) {
+  constexpr std::uint32_t kCount = 1'000'000;
+  const std::vector<std::uint64_t> kernel = differences_without_effect();
+  // 48 bits less 32 give 16 dimensions; sixteen local ports make a million of 65,536.
+  ASSERT_GE(kernel.size(), 16U);
+  Index index(kCount * 5 / 4);
+  std::set<std::uint32_t> crcs;
+  for (std::uint32_t i = 0; i < kCount; ++i) {
+    std::uint64_t remote = 0;
+    for (unsigned bit = 0; bit < 16; ++bit) {
+      if (((i >> bit) & 1U) != 0) remote ^= kernel[bit];
+    }
+    unsigned char bytes[12] = {};
+    std::memcpy(bytes + 4, &remote, 6);
+    if (i < 65'536) crcs.insert(crc32c(0, bytes, 12));
+    PackedTuple t;
+    std::memcpy(&t.remote, bytes + 4, 4);
+    std::memcpy(&t.remote_port, bytes + 8, 2);
+    t.local_port = static_cast<std::uint16_t>(1 + (i >> 16));
+    ASSERT_TRUE(index.insert(tuple_hash_v4(kKey, t), connection(i)));
+  }
+  EXPECT_EQ(crcs.size(), 1U) << "the attack is one";
+  EXPECT_LT(index.stats().max_probes, 16U);
+  EXPECT_LT(index.stats().displaced, kCount * 15 / 100);
+}
+
+TEST(Index, SequentialTuplesSpread) {
+  // A Toeplitz hash is linear as well; the simplest such family is consecutive addresses and ports.
+  constexpr std::uint32_t kCount = 1'000'000;
+  Index index(kCount * 5 / 4);
+  for (std::uint32_t i = 0; i < kCount; ++i) {
+    const PackedTuple t{0x0a000001, 0x0a000002 + (i >> 14), 80,
+                        static_cast<std::uint16_t>(1024 + (i & 0x3fff))};
+    ASSERT_TRUE(index.insert(tuple_hash_v4(kKey, t), connection(i)));
+  }
+  EXPECT_LT(index.stats().max_probes, 16U);
+  EXPECT_LT(index.stats().displaced, kCount * 15 / 100);
+}
+
+}  // namespace
+}  // namespace millrace::tcp

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Initial sequence numbers: their clock, and that one tuple's number says nothing about another's.
+#include "tcp/endpoint/isn.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <set>
+
+namespace millrace::tcp {
+namespace {
+
+constexpr SipKey kKey{1, 2};
+
+FourTuple tuple(std::uint16_t local_port, std::uint16_t remote_port = 80) {
+  return {Address::v4(0xC6120002), Address::v4(0xC6120001), local_port, remote_port};
+}
+FourTuple tuple6(std::uint16_t local_port) {
+  return {Address::v6({0x20, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2}),
+          Address::v6({0x20, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}), local_port, 80};
+}
+
+TEST(Isn, GoesUpByOneEveryFourMicroseconds) {
+  for (const FourTuple& t : {tuple(1024), tuple6(1024)}) {
+    const Instant start{1h};
+    const Seq first = initial_seq(kKey, t, start);
+    EXPECT_EQ(bytes_between(first, initial_seq(kKey, t, start + 4us)), 1U);
+    EXPECT_EQ(bytes_between(first, initial_seq(kKey, t, start + 1s)), 250'000U);
+    // 2^32 x 4 us: the clock wraps with the sequence space, without a jump.
+    const Duration round = std::chrono::microseconds{std::int64_t{4} << 32};
+    EXPECT_EQ(first, initial_seq(kKey, t, start + round));
+  }
+}
+
+TEST(Isn, EveryPartOfTheTupleAndTheKeyCounts) {
+  std::set<std::uint32_t> seen;
+  const Instant now{1s};
+  seen.insert(initial_seq(kKey, tuple(1024), now).raw());
+  seen.insert(initial_seq(kKey, tuple(1025), now).raw());
+  seen.insert(initial_seq(kKey, tuple(1024, 81), now).raw());
+  seen.insert(initial_seq(kKey, tuple6(1024), now).raw());
+  seen.insert(initial_seq({1, 3}, tuple(1024), now).raw());
+  seen.insert(initial_seq({2, 2}, tuple(1024), now).raw());
+  FourTuple swapped = tuple(1024);
+  std::swap(swapped.local, swapped.remote);
+  seen.insert(initial_seq(kKey, swapped, now).raw());
+  FourTuple other = tuple(1024);
+  other.remote = Address::v4(0xC6120003);
+  seen.insert(initial_seq(kKey, other, now).raw());
+  EXPECT_EQ(seen.size(), 8U);
+}
+
+TEST(Isn, DifferencesBetweenNeighboursLookRandom) {
+  // An attacker who may connect sees the numbers of its own tuples. If neighbours were related by a
+  // constant, some difference would come again, and some bit would be biased.
+  constexpr int kCount = 60'000;
+  std::set<std::uint32_t> differences;
+  std::array<int, 32> ones{};
+  for (int port = 1024; port < 1024 + kCount; ++port) {
+    const Seq a = initial_seq(kKey, tuple(static_cast<std::uint16_t>(port)), Instant{1s});
+    const Seq b = initial_seq(kKey, tuple(static_cast<std::uint16_t>(port + 1)), Instant{1s});
+    const std::uint32_t difference = bytes_between(a, b);
+    differences.insert(difference);
+    for (std::size_t bit = 0; bit < 32; ++bit) ones[bit] += static_cast<int>(difference >> bit & 1);
+  }
+  // By chance about n^2 / 2^33 = 0.4 coincide.
+  EXPECT_GE(differences.size(), kCount - 8U);
+  for (const int n : ones) EXPECT_NEAR(n, kCount / 2, 6 * 123);  // six standard deviations
+}
+
+TEST(Isn, AvalanchesFromEachBitOfThePort) {
+  double flipped = 0;
+  int count = 0;
+  for (unsigned port = 2048; port < 4096; ++port) {
+    for (unsigned bit = 0; bit < 11; ++bit) {
+      const auto a = initial_seq(kKey, tuple(static_cast<std::uint16_t>(port)), Instant{}).raw();
+      const auto b =
+          initial_seq(kKey, tuple(static_cast<std::uint16_t>(port ^ (1U << bit))), Instant{}).raw();
+      flipped += std::popcount(a ^ b);
+      ++count;
+    }
+  }
+  EXPECT_NEAR(flipped / count, 16.0, 0.1);
+}
+
+TEST(Isn, BeyondTheOldIncarnation) {
+  const Instant now{1s};
+  const Seq usual = initial_seq(kKey, tuple(1024), now);
+  // The old one stopped far behind: the usual number is beyond it already.
+  EXPECT_EQ(initial_seq_beyond(kKey, tuple(1024), now, usual - 1'000'000), usual);
+  // The old one is ahead of the clock, or close behind: beyond it and its window.
+  for (const std::uint32_t ahead : {0U, 1U, 1'000'000U, 0x7fff'0000U - 65'537U}) {
+    const Seq isn = initial_seq_beyond(kKey, tuple(1024), now, usual + ahead);
+    EXPECT_TRUE(after(isn, usual + ahead + 65'535));
+    EXPECT_TRUE(before(isn, usual + ahead + 70'000));
+  }
+}
+
+TEST(TimestampOffset, IsConstantPerTupleAndDiffers) {
+  std::set<std::uint32_t> seen;
+  for (std::uint16_t port = 1024; port < 11'024; ++port) {
+    seen.insert(timestamp_offset(kKey, tuple(port)));
+    seen.insert(timestamp_offset(kKey, tuple6(port)));
+  }
+  EXPECT_GE(seen.size(), 20'000U - 3U);
+  EXPECT_EQ(timestamp_offset(kKey, tuple(1024)), timestamp_offset(kKey, tuple(1024)));
+  EXPECT_NE(timestamp_offset(kKey, tuple(1024)), timestamp_offset({2, 1}, tuple(1024)));
+}
+
+}  // namespace
+}  // namespace millrace::tcp
