@@ -7,6 +7,8 @@ import signal
 
 import pytest
 from lab import Lab
+from millrace import FROM_SERVER, Serve
+from wire import Capture, assert_clean
 
 TOOLS = {"ip": "iproute2", "ss": "iproute2", "ethtool": "ethtool", "nft": "nftables",
          "tshark": "tshark", "dumpcap": "tshark", "curl": "curl", "wrk": "wrk",
@@ -72,3 +74,14 @@ def lab(request):
 def shared_lab(request):
     """A lab for all tests of a file."""
     yield from _lab(request, request.module.__name__)
+
+
+@pytest.fixture(scope="module")
+def serve(shared_lab):
+    """`millrace serve` for all tests of a file; what it sends in them passes tshark."""
+    server = Serve(shared_lab.namespace("serve"))
+    capture = Capture(server.namespace, server.tap)
+    yield server
+    assert server.process.running(), f"it ended during the tests: {server.process}"
+    assert server.stop() in (0, 130), str(server.process)
+    assert_clean(capture.stop(), FROM_SERVER)

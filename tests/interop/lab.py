@@ -27,10 +27,16 @@ def _die_with_parent():
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _environment():
+    """Ours without MILLRACE_*: each of those would be an option of the program under test."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")}
+
+
 def run(*args, timeout=20, check=True, **options):
     """Runs a command to its end; what it printed is in the error if it fails."""
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.STDOUT)
+    options.setdefault("env", _environment())
     done = subprocess.run([str(a) for a in args], timeout=timeout, check=False, text=True,
                           stdin=options.pop("stdin", subprocess.DEVNULL),
                           preexec_fn=_die_with_parent, **options)
@@ -60,7 +66,8 @@ class Process:
         self.started = time.monotonic()
         with open(self.log, "wb") as out:
             self.popen = subprocess.Popen(self.args, stdin=subprocess.DEVNULL, stdout=out,
-                                          stderr=subprocess.STDOUT, preexec_fn=_die_with_parent)
+                                          stderr=subprocess.STDOUT, env=_environment(),
+                                          preexec_fn=_die_with_parent)
 
     @property
     def pid(self):

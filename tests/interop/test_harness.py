@@ -3,7 +3,10 @@
 import os
 
 import pytest
+from icmp import echo
 from lab import Process, run, sweep
+from loss import LosingSwitch
+from millrace import give_addresses
 from nginx import Nginx
 from scapy.all import (ARP, IP, TCP, Ether, ICMPv6EchoRequest, IPv6, Raw, sendp, wrpcap)
 from wire import Capture, assert_clean, count, judge
@@ -101,6 +104,21 @@ def test_a_live_capture_is_whole_and_clean(lab, host):
     assert count(file, f"{SENDER} && tcp.flags.fin == 1") == 1
     assert assert_clean(file, SENDER) >= 100_000 // 1460
     assert nginx.requests() == ["GET /bytes/100000 200"]
+
+
+def test_the_switch_loses_each_way_what_it_was_told(lab):
+    client, middle, server = (lab.namespace(role) for role in ("client", "middle", "server"))
+    lab.cable(client, "c0", middle, "m0")
+    lab.cable(server, "s0", middle, "mr0")
+    give_addresses(client, "c0", "198.18.0.1/24")
+    give_addresses(server, "s0", "198.18.0.2/24")
+    switch = LosingSwitch(middle, "m0", "mr0")
+    answered = [echo(client, "198.18.0.2", sequence=n) for n in range(3)]
+    assert None not in answered
+    switch.lose(300)
+    answered = [echo(client, "198.18.0.2", sequence=n, timeout=0.02) for n in range(200)]
+    assert answered.count(None) >= 60
+    assert all(20 < lost < 110 for lost in switch.lost()), switch.lost()
 
 
 def test_a_bad_frame_on_a_live_link_is_found(lab):
