@@ -62,7 +62,6 @@ class FrameParser {
   [[nodiscard]] Drop parse_arp(const Network& network, Packet& out) const;
   [[nodiscard]] Drop parse_ipv4(const Network& network, Packet& out) const;
   [[nodiscard]] Drop parse_ipv6(const Network& network, Packet& out) const;
-  [[nodiscard]] Drop check_destination_v6(std::uint8_t protocol, const Packet& packet) const;
   [[nodiscard]] static Drop walk_extensions(std::span<const std::byte> packet, Packet& out,
                                             Chain& chain);
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "dataplane/net/interface.h"
 #include "tcp/wire/bytes.h"
 #include "tcp/wire/checksum.h"
 #include "tcp/wire/segment.h"
@@ -19,6 +20,10 @@ struct LinkHeader {
   std::array<std::byte, 24> bytes{};
   std::uint8_t length = 0;
 };
+
+/// From us to `to`, with our tags.
+[[nodiscard]] LinkHeader make_link_header(const InterfaceConfig& config, const MacAddress& to,
+                                          std::uint16_t ethertype);
 
 /// What an IP header says besides its addresses.
 struct IpFields {

@@ -133,6 +133,8 @@ class Host {
   [[nodiscard]] const HostStats& stats() const { return stats_; }
   [[nodiscard]] const NeighbourTable& neighbours() const { return neighbours_; }
   [[nodiscard]] std::size_t parked_frames() const { return parked_count_; }
+  /// The link came up: announces all addresses anew.
+  void restart_announcements(Instant now);
   /// Hands every parked frame back, at shutdown.
   void release_parked(FrameSink& sink);
 
@@ -146,8 +148,11 @@ class Host {
     Frame frame;
     std::uint32_t next = kNil;
   };
-  /// One frame being written by us.
-  struct Draft;
+  /// A control frame that is being written.
+  struct Draft {
+    Frame frame;
+    std::byte* l3 = nullptr;
+  };
   static constexpr std::size_t kCacheBits = 8;
 
   [[nodiscard]] static std::size_t slot_of(const Address& destination) {
@@ -156,49 +161,61 @@ class Host {
     return static_cast<std::size_t>(mixed >> (64 - kCacheBits));
   }
 
-  // Neighbours (host.cpp)
+  // resolve.cpp
   [[nodiscard]] const LinkHeader* resolve_slowly(const Address& destination, Instant now,
                                                  FrameSink& sink);
   [[nodiscard]] std::uint32_t make_neighbour(const Address& address, NeighbourTable::Wish wish,
                                              Instant now, FrameSink& sink);
   void forget_neighbour(std::uint32_t index, FrameSink& sink);
   void send_parked(Neighbour& neighbour, FrameSink& sink);
-  void forget_cached() { ++epoch_; }
-  void advance_slowly(Instant now, FrameSink& sink);
-  void age_neighbours(Instant now, FrameSink& sink);
-  void be_due(Instant at) { due_ = at < due_ ? at : due_; }
+  void release_parked_of(Neighbour& neighbour, FrameSink& sink);
   /// What an answer or question told us about `sender`.
-  [[nodiscard]] Drop learn_from_answer(const Address& sender, const MacAddress& mac, bool solicited,
+  [[nodiscard]] bool learn_from_answer(const Address& sender, const MacAddress& mac, bool solicited,
                                        Instant now, FrameSink& sink);
   [[nodiscard]] Drop learn_from_question(const Address& sender, const MacAddress& mac, Instant now,
                                          FrameSink& sink);
+  /// Voids the cache if it may point to `neighbour`.
+  void forget_cached(Neighbour& neighbour) {
+    if (neighbour.cached) ++epoch_;
+    neighbour.cached = false;
+  }
 
-  // Questions and announcements (announce.cpp)
+  // upkeep.cpp
+  void advance_slowly(Instant now, FrameSink& sink);
+  void age_neighbours(Instant now, FrameSink& sink);
+  void step_neighbour(std::uint32_t index, Instant now, FrameSink& sink);
+  void be_due(Instant at);
   void ask(const Neighbour& neighbour, bool everyone, Instant now, FrameSink& sink);
   void announce(Instant now, FrameSink& sink);
   [[nodiscard]] bool announce_one(const Address& address, FrameSink& sink);
+  void end_announce_round(Instant now);
   [[nodiscard]] bool in_duplicate_detection(Instant now) const { return now < detection_until_; }
   void give_up_address(const Address& address);
 
-  // ARP (arp.cpp), NDP (ndp.cpp), ICMP (icmp.cpp)
+  // arp.cpp
   [[nodiscard]] Drop on_arp(const Packet& packet, Mode mode, Instant now, FrameSink& sink);
   bool send_arp(std::uint16_t operation, const MacAddress& to, const Address& sender,
                 const MacAddress& target_mac, const Address& target, FrameSink& sink);
+  /// Says once more, at most every ten seconds, that `address` is ours.
+  void defend(const Address& address, Mode mode, Instant now, FrameSink& sink);
+
+  // ndp.cpp
   [[nodiscard]] Drop on_ndp(const Packet& packet, Mode mode, Instant now, FrameSink& sink);
   [[nodiscard]] Drop on_solicitation(const Packet& packet, Mode mode, Instant now, FrameSink& sink);
   [[nodiscard]] Drop on_advertisement(const Packet& packet, Instant now, FrameSink& sink);
   void send_advertisement(const Packet& question, const Address& target, Instant now,
                           FrameSink& sink);
   bool send_solicitation(const MacAddress& to, const Address& source, const Address& destination,
-                         const Address& target, bool tell_our_mac, FrameSink& sink);
-  [[nodiscard]] Drop on_echo(const Packet& packet, Mode mode, Instant now, FrameSink& sink);
-  [[nodiscard]] Drop on_icmp_error(const Packet& packet, TransportError& error) const;
+                         const Address& target, bool tell_mac, FrameSink& sink);
+
+  // icmp.cpp
+  [[nodiscard]] Drop on_query(const Packet& packet, Mode mode, Instant now, FrameSink& sink);
+  [[nodiscard]] ControlResult on_error(const Packet& packet) const;
   [[nodiscard]] bool take_icmp_token(Instant now);
 
-  /// A frame with its link and IP headers to come; false if there is none to be had.
+  /// A frame with its link header written, for `l3_bytes` more; false if there is none to be had.
   [[nodiscard]] bool begin(std::size_t l3_bytes, const MacAddress& to, std::uint16_t ethertype,
                            Draft& draft, FrameSink& sink) const;
-  [[nodiscard]] LinkHeader link_header(const MacAddress& to, std::uint16_t ethertype) const;
 
   InterfaceConfig config_;
   std::vector<InterfaceAddress> own_;  // those of the configuration and our link-local address
@@ -216,8 +233,9 @@ class Host {
   std::size_t parked_count_ = 0;
 
   Instant due_ = Instant::min();
-  std::uint32_t age_cursor_ = 0;       // entries up to here have been looked at in this pass
+  std::uint32_t age_cursor_ = 0;       // entries before it have been looked at in this pass
   Instant age_next_ = Instant::max();  // the earliest deadline seen in this pass
+  Instant age_from_ = Instant::min();  // no pass begins before
 
   bool announces_;
   std::uint8_t announce_round_ = 0;
@@ -228,8 +246,7 @@ class Host {
   Instant detection_until_ = Instant::max();
   Instant defend_at_ = Instant::min();
 
-  std::uint64_t icmp_tokens_ns_ = 0;  // credit of the rate limit, in time
-  Instant icmp_refilled_ = Instant::min();
+  Instant icmp_spent_until_ = Instant::min();  // the rate limit: each reply moves it on
 
   HostStats stats_;
 };

@@ -32,6 +32,7 @@ struct Neighbour {
   std::uint8_t probes = 0;         // sent in this state
   bool used = false;               // packets went to it since its timer last fired
   bool proven = false;             // has answered us
+  bool cached = false;             // the host's cache may point here
   std::uint8_t parked_frames = 0;  // waiting for its address
   std::uint32_t parked_head = kNil;
   std::uint32_t next = kNil;  // in its hash chain, or free

@@ -15,7 +15,7 @@
 namespace millrace::net {
 
 struct RouteEntry {
-  Wide prefix = 0;  // IPv4 as ::ffff:a.b.c.d, so that one list serves both families
+  Wide prefix = 0;  // IPv4 as ::ffff:a.b.c.d
   Wide mask = 0;
   Address via;     // unspecified: the destination is on the link
   Address source;  // which of our addresses asks for its link address
@@ -27,16 +27,22 @@ class Routes {
   Routes(std::span<const InterfaceAddress> own, std::span<const Route> routes);
 
   /// Null if there is no way to `destination`.
-  [[nodiscard]] const RouteEntry* find(const Address& destination) const;
-  /// True if `address` is a neighbour: a route says that it is on the link.
-  [[nodiscard]] bool on_link(const Address& address) const;
-
-  [[nodiscard]] const std::vector<RouteEntry>& entries() const { return entries_; }
+  [[nodiscard]] const RouteEntry* find(const Address& destination) const {
+    return longest(destination, false);
+  }
+  /// The route that makes `address` a neighbour; null if none does.
+  [[nodiscard]] const RouteEntry* on_link(const Address& address) const {
+    return longest(address, true);
+  }
 
  private:
-  void add(const Address& prefix, std::uint8_t length, const Address& via, const Address& source);
+  using List = std::vector<RouteEntry>;
 
-  std::vector<RouteEntry> entries_;  // longest prefix first
+  void add(const Address& prefix, std::uint8_t length, const Address& via, const Address& source);
+  [[nodiscard]] const RouteEntry* longest(const Address& destination, bool only_on_link) const;
+
+  List v4_;  // longest prefix first
+  List v6_;
 };
 
 }  // namespace millrace::net

@@ -17,7 +17,7 @@ namespace millrace {
   X(none, "not dropped")                                                              \
   /* Ethernet and VLAN */                                                             \
   X(frame_too_short, "shorter than its link header")                                  \
-  X(not_for_us_l2, "unicast to another MAC address")                                  \
+  X(not_for_us_l2, "to another MAC address, or to all where only we are meant")       \
   X(vlan_unknown, "tagged with a VLAN that is not ours, or too many tags")            \
   X(ethertype_unknown, "neither ARP nor IP")                                          \
   /* IP */                                                                            \
@@ -26,6 +26,7 @@ namespace millrace {
   X(ip_bad_header_length, "IHL below 5 or past the end")                              \
   X(ip_bad_total_length, "length field disagrees with the frame")                     \
   X(ip_bad_checksum, "IPv4 header checksum wrong")                                    \
+  X(ip_bad_options, "malformed IPv4 option list")                                     \
   X(ip_source_route, "source routing option or RH0")                                  \
   X(ip_bad_source, "source is multicast, broadcast, loopback, unspecified or ours")   \
   X(ip_not_for_us, "destination address is not ours")                                 \
