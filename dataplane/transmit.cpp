@@ -21,12 +21,6 @@ constexpr std::size_t kFlagsOffset = 13;
 constexpr std::size_t kChecksumOffset = 16;
 constexpr std::uint32_t kMaxDatagramBytes = 65'535;
 
-/// Adds `sum` of bytes that begin `before` bytes into what is summed: words swap at odd places.
-std::uint64_t add_at(std::uint64_t total, std::uint64_t sum, std::size_t before) {
-  if ((before & 1) == 0) return total + sum;
-  return total + __builtin_bswap16(tcp::checksum_fold(sum));
-}
-
 }  // namespace
 
 // ---- net::FrameSink
@@ -185,7 +179,10 @@ void WorkerImpl::write_tcp(Source& source, const Cut& cut, std::byte* tcp, std::
     if (offload) {
       std::memcpy(to, piece.data(), take);
     } else {
-      sum = add_at(sum, tcp::checksum_copy(0, piece.first(take), to), bytes - left);
+      const std::uint32_t before = bytes - left;
+      sum = before == 0
+                ? tcp::checksum_copy(sum, piece.first(take), to)
+                : tcp::checksum_combine(sum, tcp::checksum_copy(0, piece.first(take), to), before);
     }
     to += take;
     left -= static_cast<std::uint32_t>(take);

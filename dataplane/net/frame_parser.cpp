@@ -33,17 +33,13 @@ constexpr std::size_t kMinIcmpBytes = 8;
   return bytes;
 }
 
-/// Sums the upper layer over all pieces. A piece that starts at an odd byte is summed by itself and
-/// turned by a byte (RFC 1071 §2 B).
+/// Sums the upper layer over all pieces.
 [[nodiscard]] std::uint64_t sum_l4(std::span<const Frame> pieces, const Packet& packet) {
   std::uint64_t sum = tcp::checksum_add(0, packet.l4);
   std::size_t done = packet.l4.size();
   for (const Frame& piece : pieces.subspan(1)) {
     const std::size_t bytes = std::min<std::size_t>(piece.length, packet.l4_bytes - done);
-    const std::uint64_t part = tcp::checksum_add(0, {piece.data, bytes});
-    const std::uint16_t folded = tcp::checksum_fold(part);
-    sum = tcp::checksum_fold(sum);
-    sum += done % 2 == 0 ? folded : __builtin_bswap16(folded);
+    sum = tcp::checksum_combine(sum, tcp::checksum_add(0, {piece.data, bytes}), done);
     done += bytes;
   }
   return sum;

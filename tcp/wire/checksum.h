@@ -49,6 +49,15 @@ inline constexpr std::uint8_t kProtocolTcp = 6;
   return static_cast<std::uint16_t>(half);
 }
 
+/// Adds `sum`, that of bytes which begin `before` bytes into what is summed: from an odd place on,
+/// the words lie the other way round (RFC 1071 §2 B).
+[[nodiscard]] inline std::uint64_t checksum_combine(std::uint64_t total, std::uint64_t sum,
+                                                    std::size_t before) {
+  const std::uint64_t part = before % 2 == 0 ? sum : __builtin_bswap16(checksum_fold(sum));
+  total += part;
+  return total < part ? total + 1 : total;
+}
+
 /// The value for the checksum field: the complement of the folded sum.
 [[nodiscard]] inline std::uint16_t checksum_finish(std::uint64_t sum) {
   return static_cast<std::uint16_t>(~checksum_fold(sum));
