@@ -27,7 +27,10 @@ namespace millrace::tcp {
   X(TCPChallengeACK) X(TCPSYNChallenge) X(TCPACKSkippedTimeWait) X(TCPACKSkippedFinWait2)         \
   X(TCPAbortOnData) X(TCPAbortOnClose) X(TCPAbortOnMemory) X(TCPAbortOnTimeout)                   \
   X(TCPAbortOnLinger) X(TCPKeepAlive) X(TCPWinProbe) X(TCPFromZeroWindowAdv)                      \
-  X(TCPToZeroWindowAdv) X(TCPDelivered) X(TCPOrigDataSent)
+  X(TCPToZeroWindowAdv) X(TCPDelivered) X(TCPOrigDataSent)                                        \
+  /* of our own: connections that entered TIME-WAIT, that ended without because 2MSL is 0, and    \
+     2MSLs begun anew by a retransmitted FIN */                                                   \
+  X(TimeWaitEntered) X(TimeWaitSkipped) X(TimeWaitRestarted)
 // clang-format on
 
 struct Counters {

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The application's calls on a connection (RFC 9293 §3.10.2 to §3.10.5) and on listeners. A stale
+// id does nothing; so does a call on a connection that is over, but for reading what it left.
+#include "tcp/connection/calls.h"
+
+#include <string>
+
+#include "tcp/endpoint/impl.h"
+#include "tcp/endpoint/lending.h"
+#include "tcp/endpoint/lifecycle.h"
+#include "tcp/endpoint/listen.h"
+
+namespace millrace::tcp {
+namespace {
+
+/// The connection of `id` if it is still on the network and its owner has not given it up.
+[[nodiscard]] Connection* find_open(EndpointImpl& e, ConnectionId id) {
+  Connection* c = e.resolve(id);
+  return c == nullptr || is_over(*c) || c->has(Connection::kOwnerGone) ? nullptr : c;
+}
+
+/// Runs `call(connection, context, outcome)` and applies what it did.
+template <typename Call>
+void call_and_apply(EndpointImpl& e, std::uint32_t index, Connection& c, Call&& call) {
+  const State before = c.state;
+  Outcome outcome;
+  call(c, e.context_of(c), outcome);
+  apply(e, index, c, before, outcome);
+}
+
+[[nodiscard]] Error usage(std::string sentence) {
+  return {ErrorKind::usage, std::move(sentence), {}};
+}
+
+}  // namespace
+
+Result<ListenerId> Endpoint::listen(const ListenRequest& request) {
+  EndpointImpl& e = *impl_;
+  if (request.port == 0) return usage("The port to listen on is 0: it must be 1 to 65535.");
+  if (request.backlog == 0) return usage("The backlog is 0: nothing could ever be accepted.");
+  if (request.profile >= e.config.profiles.size()) {
+    return usage("The listener names profile " + std::to_string(request.profile) +
+                 ", but there are " + std::to_string(e.config.profiles.size()) + ".");
+  }
+  if (e.listeners.find_exact(request.local, request.port) != kNoListener) {
+    return usage("Port " + std::to_string(request.port) +
+                 " has a listener on this address already.");
+  }
+  const std::uint16_t index =
+      e.listeners.add(request.local, request.port, request.backlog, request.profile);
+  if (index == kNoListener) {
+    return usage("There are " + std::to_string(kMaxListeners) + " listeners already.");
+  }
+  ++e.states.of(State::listen);
+  return ListenerId{index};
+}
+
+void Endpoint::stop_listening(ListenerId listener) {
+  EndpointImpl& e = *impl_;
+  if (!e.listeners.is_open(listener.index)) return;
+  drop_half_open_of(e, listener.index);
+  e.listeners.remove(listener.index);
+  --e.states.of(State::listen);
+}
+
+std::size_t Endpoint::send(ConnectionId id, std::span<const std::byte> bytes, Lifetime lifetime) {
+  EndpointImpl& e = *impl_;
+  Connection* c = find_open(e, id);
+  if (c == nullptr || bytes.empty()) return 0;
+  const std::size_t taken = enqueue(*c, bytes, lifetime == Lifetime::copied, e.context_of(*c));
+  mark_dirty(e, id.index, *c);
+  return taken;
+}
+
+std::size_t Endpoint::send_space(ConnectionId id) const {
+  EndpointImpl& e = *impl_;
+  const Connection* c = find_open(e, id);
+  return c == nullptr ? 0 : tcp::send_space(*c, e.context_of(*c));
+}
+
+void Endpoint::consume(ConnectionId id, std::size_t bytes) {
+  EndpointImpl& e = *impl_;
+  if (Connection* c = e.resolve(id)) consume_bytes(e, id.index, *c, bytes);
+}
+
+std::span<const std::byte> Endpoint::readable(ConnectionId id) const {
+  EndpointImpl& e = *impl_;
+  const Connection* c = e.resolve(id);
+  if (c == nullptr || c->has(Connection::kOwnerGone)) return {};
+  return readable_bytes(e, id.index, *c);
+}
+
+void Endpoint::shutdown(ConnectionId id) {
+  EndpointImpl& e = *impl_;
+  Connection* c = find_open(e, id);
+  if (c == nullptr) return;
+  call_and_apply(e, id.index, *c, shut_down_sending);
+}
+
+void Endpoint::close(ConnectionId id) {
+  EndpointImpl& e = *impl_;
+  Connection* c = e.resolve(id);
+  if (c == nullptr || c->has(Connection::kOwnerGone)) return;
+  const bool unread = has_lent(e, id.index);
+  withdraw_lent(e, id.index);
+  if (is_over(*c)) {
+    if (ending_of(*c) == Ending::reading) announce(e, id.index, *c, CloseReason::graceful);
+    return;
+  }
+  call_and_apply(e, id.index, *c, [&](Connection& cc, const Context& context, Outcome& outcome) {
+    if (unread) {
+      abort_connection(cc, CloseReason::unread_data, context, outcome);
+    } else {
+      close_by_owner(cc, context, outcome);
+    }
+  });
+}
+
+void Endpoint::abort(ConnectionId id) {
+  EndpointImpl& e = *impl_;
+  Connection* c = e.resolve(id);
+  if (c == nullptr) return;
+  withdraw_lent(e, id.index);
+  abort_by_endpoint(e, id.index, *c, CloseReason::aborted);
+}
+
+void Endpoint::set_user(ConnectionId id, std::uint32_t user) {
+  if (Connection* c = impl_->resolve(id)) c->user = user;
+}
+
+std::uint32_t Endpoint::user(ConnectionId id) const {
+  const Connection* c = impl_->resolve(id);
+  return c == nullptr ? 0 : c->user;
+}
+
+void Endpoint::set_nodelay(ConnectionId id, bool on) {
+  EndpointImpl& e = *impl_;
+  Connection* c = find_open(e, id);
+  if (c == nullptr) return;
+  if (!on) {
+    c->clear(Connection::kNodelay);
+    return;
+  }
+  c->set(Connection::kNodelay);
+  mark_dirty(e, id.index, *c);
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The ranges of the configuration, one line each.
+#include "tcp/endpoint/config_check.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace millrace::tcp {
+namespace {
+
+/// Collects the first complaint.
+class Checker {
+ public:
+  void range(std::string_view field, std::int64_t value, std::int64_t least, std::int64_t most) {
+    if (value >= least && value <= most) return;
+    complain(name(field) + " is " + std::to_string(value) + ": it must lie between " +
+             std::to_string(least) + " and " + std::to_string(most) + ".");
+  }
+  void duration(std::string_view field, Duration value, Duration least, Duration most) {
+    if (value >= least && value <= most) return;
+    complain(name(field) + " is " + text(value) + ": it must lie between " + text(least) + " and " +
+             text(most) + ".");
+  }
+  void set_prefix(std::string prefix) { prefix_ = std::move(prefix); }
+
+  [[nodiscard]] Status result() && {
+    if (complaint_.empty()) return Ok{};
+    return Error{ErrorKind::usage, std::move(complaint_), {}};
+  }
+
+ private:
+  [[nodiscard]] std::string name(std::string_view field) const {
+    return prefix_ + std::string(field);
+  }
+  [[nodiscard]] static std::string text(Duration d) {
+    if (d % Duration(1s) == Duration::zero()) return std::to_string(d / Duration(1s)) + " s";
+    if (d % Duration(1ms) == Duration::zero()) return std::to_string(d / Duration(1ms)) + " ms";
+    return std::to_string(d.count()) + " ns";
+  }
+  void complain(std::string sentence) {
+    if (complaint_.empty()) complaint_ = std::move(sentence);
+  }
+
+  std::string prefix_;
+  std::string complaint_;
+};
+
+constexpr std::int64_t kMaxObjects = std::int64_t{1} << 28;
+
+void check_profile(Checker& check, const TcpConfig& p) {
+  check.range("mtu", p.mtu, 128, 65'535);
+  check.range("min_peer_mss", p.min_peer_mss, 48, 1460);
+  check.range("receive_buffer", p.receive_buffer, 2048, std::int64_t{1} << 30);
+  check.range("send_buffer", p.send_buffer, 2048, std::int64_t{1} << 30);
+  check.range("max_segment_burst", p.max_segment_burst, 0, 65'535);
+  check.duration("min_rto", p.min_rto, 1ms, 60s);
+  check.duration("max_rto", p.max_rto, p.min_rto, 1h);
+  check.duration("initial_rto", p.initial_rto, p.min_rto, p.max_rto);
+  check.range("syn_retries", p.syn_retries, 0, 15);
+  check.range("data_retries", p.data_retries, 1, 60);
+  check.duration("delayed_ack", p.delayed_ack, 0s, 500ms);  // RFC 1122 §4.2.3.2: less than 0.5 s
+  check.duration("two_msl", p.two_msl, 0s, 240s);
+  check.duration("fin_wait_2", p.fin_wait_2, 1ms, 1h);
+  check.duration("user_timeout", p.user_timeout, 0s, kMaxTimeout);
+  check.duration("keepalive_idle", p.keepalive_idle, 1ms, kMaxTimeout);
+  check.duration("keepalive_interval", p.keepalive_interval, 1ms, kMaxTimeout);
+  check.range("keepalive_probes", p.keepalive_probes, 1, 60);
+  check.duration("challenge_ack_interval", p.challenge_ack_interval, 0s, 1h);
+  check.range("ttl", p.ttl, 1, 255);
+  check.range("dscp", p.dscp, 0, 63);
+}
+
+}  // namespace
+
+Status check_config(const EndpointConfig& config) {
+  Checker check;
+  check.range("max_connections", config.max_connections, 1, kMaxObjects);
+  check.range("max_half_open", config.max_half_open, 1, kMaxObjects);
+  check.range("max_time_wait", config.max_time_wait, 1, kMaxObjects);
+  check.range("max_ipv6_pairs", config.max_ipv6_pairs, 0, kMaxObjects);
+  check.range("max_send_states", config.max_send_states, 1, kMaxObjects);
+  check.range("max_receive_states", config.max_receive_states, 1, kMaxObjects);
+  check.range("max_blocks", config.max_blocks, 1, kMaxObjects);
+  check.range("first_port", config.first_port, 1, 65'535);
+  check.range("last_port", config.last_port, config.first_port, 65'535);
+  check.range("the number of profiles", static_cast<std::int64_t>(config.profiles.size()), 1, 256);
+  for (std::size_t i = 0; i < config.profiles.size(); ++i) {
+    check.set_prefix("profile " + std::to_string(i) + ": ");
+    check_profile(check, config.profiles[i]);
+  }
+  return std::move(check).result();
+}
+
+}  // namespace millrace::tcp

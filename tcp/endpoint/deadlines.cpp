@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Time: connections' deadlines, half-open retransmissions and expiries, TIME_WAIT expiries, each
+// bounded per call. What is left over waits for the next iteration.
+#include <algorithm>
+
+#include "tcp/endpoint/impl.h"
+#include "tcp/endpoint/lifecycle.h"
+#include "tcp/endpoint/listen.h"
+#include "tcp/endpoint/time_wait_rules.h"
+
+namespace millrace::tcp {
+namespace {
+
+constexpr std::uint32_t kWheelSteps = 256;
+
+void fire(EndpointImpl& e, std::uint32_t index) {
+  Connection& c = e.connections[index];
+  if (is_over(c)) [[unlikely]] {
+    on_held_deadline(e, index, c);
+    return;
+  }
+  const State before = c.state;
+  Outcome outcome;
+  on_deadline(c, e.context_of(c), outcome);
+  apply(e, index, c, before, outcome);
+  if (!is_over(c)) file_timer(e, index, c);
+}
+
+bool expire_time_wait(EndpointImpl& e) {
+  if (e.time_wait.size() + e.time_wait.tombstones() == 0) return true;
+  const TimeWait::Progress progress = e.time_wait.expire(e.now, e.gone);
+  for (const TimeWaitGone& gone : std::span(e.gone).first(progress.gone)) {
+    if ((gone.flags & TimeWaitState::kActiveOpen) != 0) e.ports.released(gone.tuple);
+  }
+  e.states.of(State::time_wait) -= progress.gone;
+  e.counters.TW += progress.gone;
+  return !progress.more;
+}
+
+/// The instant at which `tick` begins, for a tick less than 39 hours from `now`.
+[[nodiscard]] Instant instant_of(Tick tick, Instant now) {
+  const auto ahead = static_cast<std::int32_t>(tick - tick_of(now));
+  if (ahead <= 0) return now;
+  const std::int64_t begin = now.time_since_epoch().count() >> kTickShift << kTickShift;
+  return Instant{Duration{begin} + ticks_to_duration(static_cast<Tick>(ahead))};
+}
+
+}  // namespace
+
+void EndpointImpl::set_clock() {
+  // Ticks are modular: a wheel that slept longer than half their circle could not tell past from
+  // future. It sleeps only while nothing is armed.
+  constexpr Duration kLongest = 12h;
+  if (wheel.armed() == 0 && (!clock_started || now - wheel_time > kLongest)) {
+    wheel = Wheel(ConnectionTimers{&connections}, tick_of(now));
+  }
+  clock_started = true;
+  wheel_time = now;
+}
+
+bool Endpoint::advance(Instant now) {
+  EndpointImpl& e = *impl_;
+  e.observe(now);
+  bool done = true;
+  if (e.wheel.armed() != 0) {
+    done &= !e.wheel.advance(tick_of(now), kWheelSteps, [&](std::uint32_t i) { fire(e, i); }).more;
+  }
+  done &= advance_half_open(e);
+  done &= expire_time_wait(e);
+  return done;
+}
+
+std::optional<Instant> Endpoint::next_deadline(Instant now) const {
+  const EndpointImpl& e = *impl_;
+  std::optional<Instant> earliest;
+  const auto consider = [&](Instant at) {
+    if (!earliest || at < *earliest) earliest = at;
+  };
+  if (const auto tick = e.wheel.next_tick()) consider(instant_of(*tick, now));
+  if (const auto at = e.half_open.next_due(now)) consider(*at);
+  if (const auto tick = e.time_wait.next_expiry()) consider(instant_of(*tick, now));
+  return earliest;
+}
+
+}  // namespace millrace::tcp

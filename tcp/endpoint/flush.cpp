@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The way out: replies that no connection owns first, then connections in the order in which they
+// got something to send, each a bounded turn, so that one bulk sender cannot starve the others. A
+// connection leaves the list when it has nothing to send; its timer is filed then.
+#include "tcp/connection/output.h"
+#include "tcp/endpoint/impl.h"
+#include "tcp/endpoint/lifecycle.h"
+
+namespace millrace::tcp {
+namespace {
+
+constexpr std::size_t kSegmentsPerTurn = 16;
+
+void count(Counters& counters, const SegmentOut& segment) {
+  counters.OutSegs +=
+      segment.segment_size == 0
+          ? 1
+          : (segment.payload_bytes + segment.segment_size - 1) / segment.segment_size;
+  if (segment.flags.rst()) ++counters.OutRsts;
+}
+
+/// What is left of a connection that is over: an RST, if one is owed.
+std::size_t flush_over(EndpointImpl& e, std::uint32_t index, Connection& c, SegmentOut& out) {
+  std::size_t count = 0;
+  if (c.has(Connection::kResetOwed) && next_segment(c, e.context_of(c), out)) {
+    out.tuple = e.tuple_of(c);
+    count = 1;
+  }
+  c.clear(Connection::kDirty);
+  free_if_done(e, index, c);
+  return count;
+}
+
+/// One turn of one connection. Sets `more` if it may have more to send.
+std::size_t flush_turn(EndpointImpl& e, Connection& c, std::span<SegmentOut> out, bool& more) {
+  const std::size_t most = std::min(out.size(), kSegmentsPerTurn);
+  const Context context = e.context_of(c);
+  const State before = c.state;
+  std::size_t n = 0;
+  while (n < most && next_segment(c, context, out[n])) {
+    out[n].tuple = e.tuple_of(c);
+    ++n;
+  }
+  more = n == most && wants_to_send(c, context);
+  if (c.state != before) {
+    --e.states.of(before);
+    ++e.states.of(c.state);
+  }
+  return n;
+}
+
+}  // namespace
+
+std::size_t Endpoint::flush(std::span<SegmentOut> out, Instant now) {
+  EndpointImpl& e = *impl_;
+  e.observe(now);
+  std::size_t n = 0;
+  for (; n < out.size() && !e.replies.empty(); ++n) write_reply(e.replies.pop(), out[n]);
+  while (n < out.size() && !e.dirty.empty()) {
+    const std::uint32_t index = e.dirty.pop();
+    Connection& c = e.connections[index];
+    if (is_over(c)) [[unlikely]] {
+      n += flush_over(e, index, c, out[n]);
+      continue;
+    }
+    bool more = false;
+    n += flush_turn(e, c, out.subspan(n), more);
+    if (more) {
+      e.dirty.push(index);
+    } else {
+      c.clear(Connection::kDirty);
+    }
+    file_timer(e, index, c);
+  }
+  for (const SegmentOut& segment : out.first(n)) count(e.counters, segment);
+  return n;
+}
+
+bool Endpoint::has_output() const { return !impl_->replies.empty() || !impl_->dirty.empty(); }
+
+}  // namespace millrace::tcp

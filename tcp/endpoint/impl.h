@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Everything an endpoint owns, and the small questions that all its files ask. What the parts mean
+// to each other:
+//
+//   segment -> index -> connection | half-open | TIME_WAIT   (segment_arrives.h, listen.h,
+//           -> listener -> reply for a closed port            time_wait_rules.h, replies.h)
+//   Outcome of a connection's functions -> events, stores    (lifecycle.h, lending.h)
+//   dirty list -> segments out, timers filed                 (flush.cpp)
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "tcp/base/counters.h"
+#include "tcp/base/pool.h"
+#include "tcp/connection/connection.h"
+#include "tcp/connection/context.h"
+#include "tcp/endpoint/dirty_list.h"
+#include "tcp/endpoint/endpoint.h"
+#include "tcp/endpoint/event_list.h"
+#include "tcp/endpoint/half_open.h"
+#include "tcp/endpoint/index.h"
+#include "tcp/endpoint/isn.h"
+#include "tcp/endpoint/listeners.h"
+#include "tcp/endpoint/ports.h"
+#include "tcp/endpoint/replies.h"
+#include "tcp/endpoint/reply_limit.h"
+#include "tcp/endpoint/time_wait.h"
+#include "tcp/endpoint/timer_wheel.h"
+#include "tcp/endpoint/tuple_hash.h"
+
+namespace millrace::tcp {
+
+struct ConnectionTimers {
+  Pool<Connection>* connections;
+  [[nodiscard]] WheelNode& node(std::uint32_t index) const { return (*connections)[index].timer; }
+};
+using Wheel = TimerWheel<ConnectionTimers>;
+
+/// What still holds the object of a connection that is over (state CLOSED, or TIME-WAIT where the
+/// store was full). Kept in Connection::ack_deadline, which no longer has another use.
+enum class Ending : std::uint32_t {
+  reading,    // ended gracefully with bytes that the application has not read
+  announced,  // its closed event waits to be shown
+  shown,      // id and events are history; the last segment or 2MSL keeps the object
+};
+
+struct EndpointImpl {
+  explicit EndpointImpl(const EndpointConfig& c);
+
+  EndpointConfig config;
+  Instant now{};         // of the latest call that named a time: calls like send() do not
+  Instant wheel_time{};  // when the wheel last was sure of the time
+  bool clock_started = false;
+  Counters counters;
+  StateCounts states;
+
+  Stores stores;
+  Pool<Connection> connections;
+  ReservedPages generation_pages;
+  std::uint16_t* generations;  // of each slot: how often it was used; never 0 in a live connection
+  Index index;
+  HalfOpen half_open;
+  TimeWait time_wait;
+  EphemeralPorts ports;
+  Wheel wheel;
+  Listeners listeners;
+  Replies replies;
+  ReplyLimit reply_limit;
+  DirtyList dirty;
+
+  EventList events;
+  std::size_t shown = 0;          // events that the application was given
+  std::size_t lent_cursor = 0;    // no event before it has lent bytes that are not consumed
+  std::uint64_t data_filter = 0;  // bit (index mod 64) is set if a connection has a data event
+  std::uint32_t iteration = 0;
+
+  std::array<TimeWaitGone, 256> gone;  // scratch of advance()
+  std::array<HalfOpen::Due, 64> due;
+
+  [[nodiscard]] Context context_of(const Connection& c) {
+    return {config.profiles[c.profile], stores, counters, now};
+  }
+  [[nodiscard]] Context context(std::uint8_t profile) {
+    return {config.profiles[profile], stores, counters, now};
+  }
+  [[nodiscard]] ConnectionId id_of(std::uint32_t i, const Connection& c) const {
+    return {i, c.generation};
+  }
+  /// The connection that `id` names, nullptr for a stale id.
+  [[nodiscard]] Connection* resolve(ConnectionId id) {
+    if (id.index >= connections.touched() || id.generation == 0) return nullptr;
+    Connection& c = connections[id.index];
+    return c.generation == id.generation ? &c : nullptr;
+  }
+  [[nodiscard]] const Connection* resolve(ConnectionId id) const {
+    return const_cast<EndpointImpl*>(this)->resolve(id);
+  }
+  [[nodiscard]] FourTuple tuple_of(const Connection& c) const {
+    return c.has(Connection::kIpv6) ? unpack_v6(c.tuple, stores.pairs[c.tuple.local])
+                                    : unpack_v4(c.tuple);
+  }
+  [[nodiscard]] std::uint64_t hash_of(const Connection& c) const {
+    return c.has(Connection::kIpv6) ? tuple_hash(config.secrets.table, tuple_of(c))
+                                    : tuple_hash_v4(config.secrets.table, c.tuple);
+  }
+  void observe(Instant at) {
+    now = at;
+    if (!clock_started || at - wheel_time > 1h) [[unlikely]]
+      set_clock();
+  }
+  void set_clock();
+};
+
+/// True once the connection has left the network and only its object remains.
+[[nodiscard]] inline bool is_over(const Connection& c) {
+  return c.state == State::closed || c.state == State::time_wait;
+}
+[[nodiscard]] inline Ending ending_of(const Connection& c) {
+  return static_cast<Ending>(c.ack_deadline);
+}
+inline void set_ending(Connection& c, Ending e) { c.ack_deadline = static_cast<Tick>(e); }
+
+inline void mark_dirty(EndpointImpl& e, std::uint32_t index, Connection& c) {
+  if (c.has(Connection::kDirty)) return;
+  c.set(Connection::kDirty);
+  e.dirty.push(index);
+}
+
+}  // namespace millrace::tcp

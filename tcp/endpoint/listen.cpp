@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Passive opens until the third segment of the handshake. Data in a SYN are not acknowledged, so
+// the peer sends them again; a SYN with other numbers than the one answered is challenged and does
+// not replace it (RFC 5961 §4).
+#include "tcp/endpoint/listen.h"
+
+#include <algorithm>
+
+#include "tcp/connection/handshake.h"
+#include "tcp/connection/input.h"
+#include "tcp/endpoint/lifecycle.h"
+#include "tcp/endpoint/segment_arrives.h"
+
+namespace millrace::tcp {
+namespace {
+
+/// RCV.WND that a SYN-ACK offers: its window field is never scaled.
+[[nodiscard]] std::uint32_t offered_window(const TcpConfig& config) {
+  return std::min<std::uint32_t>(config.receive_buffer, 0xffff);
+}
+
+[[nodiscard]] std::uint32_t our_timestamp(const EndpointImpl& e, const FourTuple& tuple) {
+  return timestamp_clock(e.now) + timestamp_offset(e.config.secrets.timestamps, tuple);
+}
+
+void send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const HalfOpenState& s) {
+  const TcpConfig& config = e.config.profiles[s.profile];
+  Options peer;
+  peer.has = Options::kMss;
+  if (s.has(HalfOpenState::kTimestamps)) peer.has |= Options::kTimestamps;
+  if (s.has(HalfOpenState::kSack)) peer.has |= Options::kSackPermitted;
+  if (s.has(HalfOpenState::kWindowScaling)) peer.has |= Options::kWindowScale;
+  const std::uint32_t tsval = s.has(HalfOpenState::kTimestamps) ? our_timestamp(e, tuple) : 0;
+  Reply r;
+  r.tuple = tuple;
+  r.seq = s.iss;
+  r.ack = s.irs + 1;
+  r.window = static_cast<std::uint16_t>(offered_window(config));
+  r.flags = Flags{Flags::kSyn | Flags::kAck};
+  r.ttl = config.ttl;
+  r.dscp = config.dscp;
+  r.take_options(syn_options(config, !tuple.local.is_v4(), tsval, &peer, s.ts_recent));
+  e.replies.push(r);
+}
+
+/// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, not more often than a challenge may be.
+void send_challenge(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple,
+                    const HalfOpenState& s) {
+  const TcpConfig& config = e.config.profiles[s.profile];
+  if (!e.reply_limit.allow(hash, e.now, config.challenge_ack_interval)) return;
+  Reply r;
+  r.tuple = tuple;
+  r.seq = s.iss + 1;
+  r.ack = s.irs + 1;
+  const int scale = s.has(HalfOpenState::kWindowScaling) ? s.window_scales >> 4 : 0;
+  r.window = static_cast<std::uint16_t>(offered_window(config) >> scale);
+  r.flags = Flags{Flags::kAck};
+  r.ttl = config.ttl;
+  r.dscp = config.dscp;
+  if (s.has(HalfOpenState::kTimestamps)) {
+    r.options = Options::kTimestamps;
+    r.tsval = our_timestamp(e, tuple);
+    r.tsecr = s.ts_recent;
+  }
+  e.replies.push(r);
+}
+
+void remove(EndpointImpl& e, EntryRef ref, std::uint64_t hash) {
+  const bool was_there = e.index.erase(hash, ref);
+  MR_CHECK(was_there);
+  e.half_open.release(ref);
+  --e.states.of(State::syn_received);
+}
+
+/// First check (RFC 9293 §3.10.7.4): sequence number, with PAWS before it (RFC 7323 §5.3).
+[[nodiscard]] Drop check_sequence(const HalfOpenState& s, const TcpConfig& config,
+                                  const SegmentIn& segment) {
+  if (s.has(HalfOpenState::kTimestamps) && !segment.flags.rst()) {
+    if (!segment.options.has_timestamps()) return Drop::tcp_missing_timestamp;
+    if (static_cast<std::int32_t>(segment.options.tsval - s.ts_recent) < 0) return Drop::tcp_paws;
+  }
+  const Seq rcv_nxt = s.irs + 1;
+  const std::uint32_t window = offered_window(config);
+  const std::uint32_t length = segment.length();
+  if (in_window(segment.seq, rcv_nxt, window)) return Drop::none;
+  if (length > 1 && in_window(segment.seq + (length - 1), rcv_nxt, window)) return Drop::none;
+  return Drop::tcp_out_of_window;
+}
+
+/// Second check: only an exact RST is believed (RFC 5961 §3).
+Drop on_reset(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple& tuple,
+              const SegmentIn& segment) {
+  const HalfOpenState& s = e.half_open.state(ref);
+  if (segment.seq != s.irs + 1) {
+    ++e.counters.TCPChallengeACK;
+    send_challenge(e, hash, tuple, s);
+    return Drop::tcp_rst_challenged;
+  }
+  ++e.counters.EmbryonicRsts;
+  ++e.counters.AttemptFails;
+  remove(e, ref, hash);
+  return Drop::tcp_half_open_reset;
+}
+
+[[nodiscard]] Handshake handshake_of(const EndpointImpl& e, EntryRef ref, const FourTuple& tuple,
+                                     const SegmentIn& segment) {
+  const HalfOpenState& s = e.half_open.state(ref);
+  Handshake h;
+  h.iss = s.iss;
+  h.irs = s.irs;
+  h.peer_mss = s.peer_mss;
+  h.timestamps = s.has(HalfOpenState::kTimestamps);
+  h.sack = s.has(HalfOpenState::kSack);
+  h.window_scaling = s.has(HalfOpenState::kWindowScaling);
+  if (h.window_scaling) {
+    h.peer_scale = s.window_scales & 0x0f;
+    h.our_scale = static_cast<std::uint8_t>(s.window_scales >> 4);
+  }
+  h.snd_wnd = static_cast<std::uint32_t>(segment.window) << h.peer_scale;
+  h.rcv_wnd = offered_window(e.config.profiles[s.profile]);
+  h.ts_recent = s.ts_recent;
+  h.ts_offset = h.timestamps ? timestamp_offset(e.config.secrets.timestamps, tuple) : 0;
+  h.rtt_us = e.half_open.rtt_us(ref, e.now);
+  h.retransmitted = h.rtt_us == 0;
+  return h;
+}
+
+/// Fifth check passed: the entry becomes a connection, and the segment is its first.
+Drop complete(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple& tuple,
+              const SegmentIn& segment) {
+  const HalfOpenState& s = e.half_open.state(ref);
+  const std::uint16_t listener = s.listener;
+  const std::uint32_t index = create_connection(e, tuple, s.profile, 0);
+  if (index == kNil) {
+    // The peer believes it is connected and will send again what we cannot take now.
+    ++e.counters.ListenOverflows;
+    ++e.counters.ListenDrops;
+    return Drop::tcp_no_memory;
+  }
+  Connection& c = e.connections[index];
+  establish(c, handshake_of(e, ref, tuple, segment), e.context_of(c));
+  const bool replaced = e.index.replace(hash, ref, EntryRef{EntryKind::connection, index});
+  MR_CHECK(replaced);
+  e.half_open.release(ref);
+  --e.states.of(State::syn_received);
+  ++e.states.of(State::established);
+  ++e.counters.PassiveOpens;
+  Listener& l = e.listeners[listener];
+  l.accepted = l.accepted_in == e.iteration ? l.accepted + 1 : 1;
+  l.accepted_in = e.iteration;
+  e.events.add(e.id_of(index, c), 0, EventKind::accepted).listener = ListenerId{listener};
+  return on_connection_segment(e, index, c, segment);
+}
+
+}  // namespace
+
+Drop on_listener_segment(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash,
+                         const FourTuple& tuple, const SegmentIn& segment) {
+  if (segment.flags.rst()) return Drop::tcp_no_connection_rst;
+  if (segment.flags.ack()) {
+    e.replies.push(reset_for(tuple, segment));
+    return Drop::tcp_listen_bad_flags;
+  }
+  if (!segment.flags.syn()) return Drop::tcp_listen_bad_flags;
+  return accept_syn(e, listener, hash, tuple, segment, {});
+}
+
+Drop accept_syn(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash, const FourTuple& tuple,
+                const SegmentIn& segment, Incarnation previous) {
+  const Listener& l = e.listeners[listener];
+  const std::uint32_t accepted = l.accepted_in == e.iteration ? l.accepted : 0;
+  if (e.half_open.size_of(listener) + accepted >= l.backlog) {
+    ++e.counters.ListenOverflows;
+    ++e.counters.ListenDrops;
+    return Drop::tcp_listen_overflow;
+  }
+  const Handshake h = agree(e.config.profiles[l.profile], !tuple.local.is_v4(), segment.options);
+  const SipKey isn_key = e.config.secrets.isn;
+  HalfOpenState s;
+  s.iss = previous.entry ? initial_seq_beyond(isn_key, tuple, e.now, previous.old_snd_nxt)
+                         : initial_seq(isn_key, tuple, e.now);
+  s.irs = segment.seq;
+  s.ts_recent = h.ts_recent;
+  s.peer_mss = h.peer_mss;
+  s.listener = listener;
+  s.profile = l.profile;
+  s.window_scales = static_cast<std::uint8_t>((h.our_scale << 4) | h.peer_scale);
+  if (h.timestamps) s.flags |= HalfOpenState::kTimestamps;
+  if (h.sack) s.flags |= HalfOpenState::kSack;
+  if (h.window_scaling) s.flags |= HalfOpenState::kWindowScaling;
+
+  const EntryRef ref = e.half_open.insert(tuple, s, e.now);
+  if (!ref) {
+    ++e.counters.ListenDrops;
+    return Drop::tcp_half_open_full;
+  }
+  const bool indexed =
+      previous.entry ? e.index.replace(hash, previous.entry, ref) : e.index.insert(hash, ref);
+  if (!indexed) {
+    e.half_open.release(ref);
+    ++e.counters.ListenDrops;
+    return Drop::tcp_no_memory;
+  }
+  ++e.states.of(State::syn_received);
+  send_syn_ack(e, tuple, s);
+  return Drop::none;
+}
+
+Drop on_half_open_segment(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple& tuple,
+                          const SegmentIn& segment) {
+  const HalfOpenState& s = e.half_open.state(ref);
+  const TcpConfig& config = e.config.profiles[s.profile];
+  const Flags flags = segment.flags;
+  if (flags.syn() && !flags.ack() && !flags.rst() && segment.seq == s.irs) {
+    if (e.reply_limit.allow(hash, e.now, config.challenge_ack_interval)) {
+      e.half_open.resent(ref);
+      send_syn_ack(e, tuple, s);
+    }
+    return Drop::tcp_half_open_duplicate;
+  }
+  if (const Drop drop = check_sequence(s, config, segment); drop != Drop::none) {
+    if (drop == Drop::tcp_paws) ++e.counters.PAWSEstab;
+    if (drop != Drop::tcp_missing_timestamp && !flags.rst()) send_challenge(e, hash, tuple, s);
+    return drop;
+  }
+  if (flags.rst()) return on_reset(e, ref, hash, tuple, segment);
+  if (flags.syn()) {
+    ++e.counters.TCPSYNChallenge;
+    ++e.counters.TCPChallengeACK;
+    send_challenge(e, hash, tuple, s);
+    return Drop::tcp_syn_challenged;
+  }
+  if (!flags.ack()) return Drop::tcp_no_ack;
+  if (segment.ack != s.iss + 1) {
+    e.replies.push(reset_for(tuple, segment));
+    return Drop::tcp_half_open_bad_ack;
+  }
+  return complete(e, ref, hash, tuple, segment);
+}
+
+bool advance_half_open(EndpointImpl& e) {
+  if (e.half_open.size() == 0) return true;
+  const std::size_t count = e.half_open.due(e.now, e.due);
+  for (const HalfOpen::Due& due : std::span(e.due).first(count)) {
+    const FourTuple tuple = e.half_open.tuple(due.ref);
+    if (due.expired) {
+      ++e.counters.AttemptFails;
+      remove(e, due.ref, tuple_hash(e.config.secrets.table, tuple));
+      continue;
+    }
+    ++e.counters.RetransSegs;
+    ++e.counters.TCPSynRetrans;
+    send_syn_ack(e, tuple, e.half_open.state(due.ref));
+  }
+  return count < e.due.size();
+}
+
+void drop_half_open_of(EndpointImpl& e, std::uint16_t listener) {
+  std::array<EntryRef, 256> some;
+  for (;;) {
+    const std::size_t count = e.half_open.list(listener, some);
+    for (const EntryRef ref : std::span(some).first(count)) {
+      remove(e, ref, tuple_hash(e.config.secrets.table, e.half_open.tuple(ref)));
+    }
+    if (count < some.size()) return;
+  }
+}
+
+}  // namespace millrace::tcp

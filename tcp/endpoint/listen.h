@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// LISTEN (RFC 9293 §3.10.7.2) and SYN-RECEIVED of a passive open (§3.10.7.4 as far as it concerns
+// that state; RFC 5961). Nothing but a half-open entry is spent on a peer before its third segment.
+#pragma once
+
+#include <cstdint>
+
+#include "tcp/base/drop.h"
+#include "tcp/endpoint/impl.h"
+
+namespace millrace::tcp {
+
+/// The TIME_WAIT entry whose tuple a new connection takes, none for an ordinary one.
+struct Incarnation {
+  EntryRef entry;
+  Seq old_snd_nxt;
+};
+
+Drop on_listener_segment(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash,
+                         const FourTuple& tuple, const SegmentIn& segment);
+
+/// A SYN that may open: a half-open entry and a SYN-ACK for it, if backlog and table allow. The
+/// previous incarnation's slot in the index goes to it; releasing that entry is the caller's.
+Drop accept_syn(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash, const FourTuple& tuple,
+                const SegmentIn& segment, Incarnation previous);
+
+Drop on_half_open_segment(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple& tuple,
+                          const SegmentIn& segment);
+
+/// SYN-ACKs to be sent again and entries to be given up; false if more is due than one call does.
+bool advance_half_open(EndpointImpl& e);
+
+/// The listener goes and its half-open connections with it.
+void drop_half_open_of(EndpointImpl& e, std::uint16_t listener);
+
+}  // namespace millrace::tcp

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Active OPEN (RFC 9293 §3.10.1): a port, an object, a place in the index, and a SYN for the next
+// flush. Local ports by keyed hash (RFC 6056 §3.3.4), or as asked for; tuples of ours in TIME_WAIT
+// are taken under the operator's policy (RFC 6191).
+#include "tcp/connection/handshake.h"
+#include "tcp/endpoint/impl.h"
+#include "tcp/endpoint/lifecycle.h"
+#include "tcp/endpoint/segment_arrives.h"
+#include "tcp/endpoint/time_wait_rules.h"
+
+namespace millrace::tcp {
+namespace {
+
+/// An address that one host can have: not unspecified, multicast, broadcast or reserved.
+[[nodiscard]] bool is_unicast(const Address& a) {
+  if (a.is_unspecified()) return false;
+  if (a.is_v4()) return a.to_v4() < 0xe000'0000;  // 224.0.0.0 and above
+  return a.bytes()[0] != 0xff;
+}
+
+[[nodiscard]] bool is_good(const OpenRequest& r) {
+  return is_unicast(r.local) && is_unicast(r.remote) && r.local.is_v4() == r.remote.is_v4() &&
+         r.local != r.remote && r.remote_port != 0;
+}
+
+[[nodiscard]] PortState look(const EndpointImpl& e, const FourTuple& tuple) {
+  const EntryRef ref = find_entry(e, tuple_hash(e.config.secrets.table, tuple), tuple);
+  if (!ref) return PortState::free;
+  if (ref.kind() != EntryKind::time_wait) {
+    const bool held =
+        ref.kind() == EntryKind::connection && e.connections[ref.index()].state == State::time_wait;
+    return held ? PortState::time_wait : PortState::in_use;
+  }
+  return may_reuse(e, ref) ? PortState::reusable : PortState::time_wait;
+}
+
+/// Completes `tuple` with a local port that may be used.
+[[nodiscard]] OpenError choose_port(EndpointImpl& e, std::uint16_t wanted, FourTuple& tuple) {
+  if (wanted != 0) {
+    tuple.local_port = wanted;
+    switch (look(e, tuple)) {
+      case PortState::free:
+      case PortState::reusable:
+        return OpenError::none;
+      case PortState::time_wait:
+        return OpenError::time_wait;
+      case PortState::in_use:
+        return OpenError::in_use;
+    }
+  }
+  FourTuple candidate = tuple;
+  const PortChoice choice = e.ports.choose(tuple, [&](std::uint16_t port) {
+    candidate.local_port = port;
+    return look(e, candidate);
+  });
+  tuple.local_port = choice.port;
+  if (choice.port != 0) return OpenError::none;
+  return choice.time_wait ? OpenError::time_wait : OpenError::no_free_port;
+}
+
+/// Puts the new connection into the index, in the place of a TIME_WAIT entry if there is one, and
+/// says which ISN it is to begin with. False if the index is full.
+[[nodiscard]] bool enter_index(EndpointImpl& e, std::uint32_t index, const FourTuple& tuple,
+                               Seq& iss) {
+  const std::uint64_t hash = tuple_hash(e.config.secrets.table, tuple);
+  const EntryRef ref{EntryKind::connection, index};
+  const EntryRef old = find_entry(e, hash, tuple);
+  if (!old) {
+    iss = initial_seq(e.config.secrets.isn, tuple, e.now);
+    return e.index.insert(hash, ref);
+  }
+  const Seq old_snd_nxt = e.time_wait.state(old).snd_nxt;
+  iss = e.config.time_wait_reuse == TimeWaitReuse::immediate
+            ? initial_seq(e.config.secrets.isn, tuple, e.now)
+            : initial_seq_beyond(e.config.secrets.isn, tuple, e.now, old_snd_nxt);
+  const bool replaced = e.index.replace(hash, old, ref);
+  MR_CHECK(replaced);
+  e.time_wait.release(old);
+  --e.states.of(State::time_wait);
+  ++e.counters.TWRecycled;
+  return true;
+}
+
+}  // namespace
+
+OpenResult Endpoint::connect(const OpenRequest& request, Instant now) {
+  EndpointImpl& e = *impl_;
+  e.observe(now);
+  if (!is_good(request)) return {{}, OpenError::bad_address};
+  MR_CHECK(request.profile < e.config.profiles.size());
+  // Asked before a port is chosen, so that failing costs nothing and no port is skipped.
+  const bool ipv6 = !request.local.is_v4();
+  if (e.connections.live() == e.connections.capacity() ||
+      e.stores.send.live() == e.stores.send.capacity() ||
+      (ipv6 && e.stores.pairs.live() == e.stores.pairs.capacity())) {
+    return {{}, OpenError::no_memory};
+  }
+  FourTuple tuple{request.local, request.remote, 0, request.remote_port};
+  const OpenError error = choose_port(e, request.local_port, tuple);
+  if (error != OpenError::none) return {{}, error};
+
+  const std::uint32_t index = create_connection(e, tuple, request.profile, request.user);
+  MR_CHECK(index != kNil);
+  Connection& c = e.connections[index];
+  Seq iss;
+  if (!enter_index(e, index, tuple, iss)) {
+    discard_connection(e, index);
+    return {{}, OpenError::no_memory};
+  }
+  const std::uint32_t ts_offset = timestamp_offset(e.config.secrets.timestamps, tuple);
+  const bool opened = open_active(c, iss, ts_offset, e.context_of(c));
+  MR_CHECK(opened);
+  ++e.states.of(State::syn_sent);
+  ++e.counters.ActiveOpens;
+  mark_dirty(e, index, c);
+  return {e.id_of(index, c), OpenError::none};
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The way in: a segment goes to its connection, its half-open entry or its TIME_WAIT entry; else to
+// the listener of its port; else it is answered with RST (RFC 9293 §3.10.7.1). ICMP errors go to
+// connections alone (RFC 5927 §4): what is half-open times out by itself, and TIME-WAIT is deaf.
+#include "tcp/endpoint/segment_arrives.h"
+
+#include "tcp/connection/input.h"
+#include "tcp/endpoint/lifecycle.h"
+#include "tcp/endpoint/listen.h"
+#include "tcp/endpoint/time_wait_rules.h"
+
+namespace millrace::tcp {
+namespace {
+
+[[nodiscard]] EntryRef find_v4(const EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple) {
+  const PackedTuple packed = pack_v4(tuple);
+  return e.index.find(hash, [&](EntryRef ref) {
+    switch (ref.kind()) {
+      case EntryKind::connection: {
+        const Connection& c = e.connections[ref.index()];
+        return c.tuple == packed && !c.has(Connection::kIpv6);
+      }
+      case EntryKind::half_open:
+        return e.half_open.matches(ref, tuple);
+      case EntryKind::time_wait:
+        return e.time_wait.matches(ref, tuple);
+    }
+    return false;
+  });
+}
+
+[[nodiscard]] EntryRef find_v6(const EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple) {
+  return e.index.find(hash, [&](EntryRef ref) {
+    switch (ref.kind()) {
+      case EntryKind::connection: {
+        const Connection& c = e.connections[ref.index()];
+        return c.has(Connection::kIpv6) && e.tuple_of(c) == tuple;
+      }
+      case EntryKind::half_open:
+        return e.half_open.matches(ref, tuple);
+      case EntryKind::time_wait:
+        return e.time_wait.matches(ref, tuple);
+    }
+    return false;
+  });
+}
+
+Drop on_unowned_segment(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple,
+                        const SegmentIn& segment) {
+  const std::uint16_t listener = e.listeners.find(tuple.local, tuple.local_port);
+  if (listener != kNoListener) return on_listener_segment(e, listener, hash, tuple, segment);
+  if (segment.flags.rst()) return Drop::tcp_no_connection_rst;
+  e.replies.push(reset_for(tuple, segment));
+  return Drop::tcp_no_connection;
+}
+
+}  // namespace
+
+EntryRef find_entry(const EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple) {
+  return tuple.local.is_v4() ? find_v4(e, hash, tuple) : find_v6(e, hash, tuple);
+}
+
+Drop on_connection_segment(EndpointImpl& e, std::uint32_t index, Connection& c,
+                           const SegmentIn& segment) {
+  const State before = c.state;
+  Outcome outcome;
+  const Drop drop = on_segment(c, segment, e.context_of(c), outcome);
+  apply(e, index, c, before, outcome);
+  return drop;
+}
+
+std::uint64_t Endpoint::hash(const FourTuple& tuple) const {
+  return tuple_hash(impl_->config.secrets.table, tuple);
+}
+
+void Endpoint::prefetch(std::uint64_t hash) const { impl_->index.prefetch(hash); }
+
+Drop Endpoint::input(std::uint64_t hash, const FourTuple& tuple, const SegmentIn& segment,
+                     Instant now) {
+  EndpointImpl& e = *impl_;
+  e.observe(now);
+  ++e.counters.InSegs;
+  if (e.events.full_of_segments()) [[unlikely]]
+    return Drop::tcp_no_memory;
+  e.events.count_segment();
+  const EntryRef ref = find_entry(e, hash, tuple);
+  if (!ref) return on_unowned_segment(e, hash, tuple, segment);
+  switch (ref.kind()) {
+    case EntryKind::connection: {
+      Connection& c = e.connections[ref.index()];
+      if (c.state == State::time_wait) [[unlikely]] {
+        return on_held_segment(e, ref.index(), c, hash, tuple, segment);
+      }
+      return on_connection_segment(e, ref.index(), c, segment);
+    }
+    case EntryKind::half_open:
+      return on_half_open_segment(e, ref, hash, tuple, segment);
+    case EntryKind::time_wait:
+      return on_time_wait_segment(e, ref, hash, tuple, segment);
+  }
+  return Drop::none;
+}
+
+Drop Endpoint::icmp_error(const FourTuple& tuple, const IcmpError& error, Instant now) {
+  EndpointImpl& e = *impl_;
+  e.observe(now);
+  const EntryRef ref = find_entry(e, hash(tuple), tuple);
+  if (!ref || ref.kind() != EntryKind::connection) return Drop::icmp_no_connection;
+  Connection& c = e.connections[ref.index()];
+  if (is_over(c)) return Drop::icmp_no_connection;
+  const State before = c.state;
+  Outcome outcome;
+  Drop drop = Drop::icmp_no_connection;
+  switch (error.kind) {
+    case IcmpError::Kind::too_big:
+      drop = on_icmp_too_big(c, error.seq, error.mtu, e.context_of(c));
+      break;
+    case IcmpError::Kind::unreachable:
+      drop = on_icmp_unreachable(c, error.seq, error.hard, e.context_of(c), outcome);
+      break;
+    case IcmpError::Kind::time_exceeded:
+      drop = on_icmp_unreachable(c, error.seq, false, e.context_of(c), outcome);
+      break;
+  }
+  if (drop == Drop::none) apply(e, ref.index(), c, before, outcome);
+  return drop;
+}
+
+}  // namespace millrace::tcp
