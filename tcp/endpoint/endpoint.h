@@ -196,6 +196,8 @@ class Endpoint {
   [[nodiscard]] bool has_output() const;
 
  private:
+  friend const EndpointImpl& inspect(const Endpoint& endpoint);  // inspect.h: for tests
+
   explicit Endpoint(std::unique_ptr<EndpointImpl> impl);
   std::unique_ptr<EndpointImpl> impl_;
 };
