@@ -2,6 +2,8 @@
 #include "dataplane/dpdk/device_spec.h"
 
 #include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -162,6 +164,23 @@ Status check_interface(const DeviceSpec& spec) {
   return Ok{};
 }
 
+/// A tap that someone else holds would be joined as one more queue of it, and share its frames.
+Status check_tap_is_free(const DeviceSpec& spec) {
+  const std::string name = spec.argument("iface");
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (name.empty() || fd < 0) return Ok{};
+  ifreq request{};
+  name.copy(request.ifr_name, IFNAMSIZ - 1);
+  const bool there = ioctl(fd, SIOCGIFFLAGS, &request) == 0;
+  close(fd);
+  if (!there || (request.ifr_flags & IFF_RUNNING) == 0) return Ok{};
+  return Error{ErrorKind::environment,
+               "The interface '" + name +
+                   "' is in use: it exists and its link is up, so another process holds it or it "
+                   "is no tap.",
+               "Name another: " + spec.name + ",iface=NAME"};
+}
+
 Status check_pci(const DeviceSpec& spec, const Machine& machine) {
   const auto info = machine.pci(spec.name);
   if (!info) {
@@ -264,6 +283,8 @@ Status check_device(const DeviceSpec& spec, const Machine& machine) {
                    "There is no /dev/net/tun, which '" + spec.name + "' needs.",
                    "sudo modprobe tun, or give the container --device /dev/net/tun"};
     }
+    Status free = check_tap_is_free(spec);
+    if (!free) return free;
     return need(Capability::net_admin, "CAP_NET_ADMIN", spec, machine);
   }
   if (spec.driver == "net_af_packet" || spec.driver == "net_af_xdp") {
