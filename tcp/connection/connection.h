@@ -79,6 +79,7 @@ struct alignas(64) Connection {
   static constexpr std::uint16_t kOwnerGone = 1 << 8;   // closed by the application: no more reads
   static constexpr std::uint16_t kResetOwed = 1 << 9;   // flush sends RST, then the object goes
   static constexpr std::uint16_t kProbeOwed = 1 << 10;  // a window or keepalive probe is due
+  static constexpr std::uint16_t kAckWhole = 1 << 11;   // the next ACK goes to RCV.NXT in one step
   static constexpr std::uint16_t kActiveOpen = 1 << 12;    // we sent the first SYN
   static constexpr std::uint16_t kFinReceived = 1 << 13;   // RCV.NXT is beyond the peer's FIN
   static constexpr std::uint16_t kWriteBlocked = 1 << 14;  // application wants a writable event

@@ -49,6 +49,11 @@ struct Handshake {
 /// `c` becomes ESTABLISHED by `h`. Tuple, profile, generation, user and family are left alone.
 void establish(Connection& c, const Handshake& h, const Context& context);
 
+/// Steps that the active open shares: what was agreed goes into `c`; then ESTABLISHED, with a fresh
+/// congestion window, slower if our SYN had been `retransmitted`.
+void apply_agreement(Connection& c, const Handshake& h, const Context& context);
+void enter_established(Connection& c, bool retransmitted, const Context& context);
+
 /// `c` becomes SYN-SENT with `iss`; the SYN goes out at the next flush. False: no SendState free.
 [[nodiscard]] bool open_active(Connection& c, Seq iss, std::uint32_t ts_offset,
                                const Context& context);

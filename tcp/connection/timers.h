@@ -12,6 +12,9 @@
 
 namespace millrace::tcp {
 
+/// How often a writer that found no memory looks again.
+inline constexpr Duration kMemoryRetry = 10ms;
+
 /// The earlier of the armed deadlines; nothing if none is armed.
 [[nodiscard]] std::optional<Tick> earliest_deadline(const Connection& c);
 
@@ -19,7 +22,7 @@ namespace millrace::tcp {
 /// May set outcome.closed with reason timeout or keepalive.
 void on_deadline(Connection& c, const Context& context, Outcome& outcome);
 
-/// Current RTO with backoff, within [min_rto, max_rto] (RFC 6298 §2, §5.5).
+/// Current RTO with backoff, within [min_rto, max_rto] (RFC 6298 §2, §5.5); rtt.cpp.
 [[nodiscard]] Duration retransmission_timeout(const Connection& c, const TcpConfig& config);
 
 }  // namespace millrace::tcp

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Which algorithm answers, and what all of them have in common: the initial window (RFC 6928), the
+// one segment after a timeout (RFC 5681 §3.1) and the restart after idling (RFC 5681 §4.1).
+#include "tcp/congestion/congestion.h"
+
+#include <algorithm>
+
+#include "tcp/congestion/newreno.h"
+
+namespace millrace::tcp {
+
+std::uint32_t initial_window(std::uint32_t mss) {
+  return std::min(10 * mss, std::max(2 * mss, 14'600U));
+}
+
+void congestion_init(CongestionAlgorithm algorithm, CongestionState& state, std::uint32_t mss) {
+  state = CongestionState{};
+  state.cwnd = initial_window(mss);
+  switch (algorithm) {
+    case CongestionAlgorithm::newreno:
+      return;
+  }
+}
+
+void congestion_on_ack(CongestionAlgorithm algorithm, CongestionState& state,
+                       const AckSample& sample, Instant /*now*/) {
+  switch (algorithm) {
+    case CongestionAlgorithm::newreno:
+      return newreno::on_ack(state, sample);
+  }
+}
+
+void congestion_on_loss(CongestionAlgorithm algorithm, CongestionState& state,
+                        std::uint32_t flight_bytes, std::uint32_t mss, Instant /*now*/) {
+  switch (algorithm) {
+    case CongestionAlgorithm::newreno:
+      return newreno::on_loss(state, flight_bytes, mss);
+  }
+}
+
+void congestion_on_timeout(CongestionAlgorithm algorithm, CongestionState& state,
+                           std::uint32_t flight_bytes, std::uint32_t mss, bool first_timeout,
+                           Instant now) {
+  // A segment that is lost again says nothing new about the path: SSTHRESH is held.
+  if (first_timeout) congestion_on_loss(algorithm, state, flight_bytes, mss, now);
+  state.cwnd = mss;
+}
+
+void congestion_on_idle_restart(CongestionAlgorithm algorithm, CongestionState& state,
+                                std::uint32_t mss) {
+  switch (algorithm) {
+    case CongestionAlgorithm::newreno:
+      state.cwnd = std::min(state.cwnd, initial_window(mss));
+      return;
+  }
+}
+
+std::optional<CongestionAlgorithm> congestion_from_name(std::string_view name) {
+  if (name == congestion_name(CongestionAlgorithm::newreno)) return CongestionAlgorithm::newreno;
+  return std::nullopt;
+}
+
+std::string_view congestion_name(CongestionAlgorithm algorithm) {
+  switch (algorithm) {
+    case CongestionAlgorithm::newreno:
+      return "newreno";
+  }
+  return "unknown";
+}
+
+std::string_view congestion_names() { return "newreno"; }
+
+}  // namespace millrace::tcp

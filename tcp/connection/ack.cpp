@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Acknowledgments: RFC 9293 §3.10.7.4 (fifth check), RFC 5961 §5.2 (the range in which an ACK is
+// believed), RFC 6298 §3 and §5 (Karn, timer), RFC 7323 §4 (RTTM).
+#include "tcp/connection/ack.h"
+
+#include <algorithm>
+
+#include "tcp/connection/ack_policy.h"
+#include "tcp/connection/calls.h"
+#include "tcp/connection/closing.h"
+#include "tcp/connection/handshake.h"
+#include "tcp/connection/recovery.h"
+#include "tcp/connection/rtt.h"
+#include "tcp/connection/send_queue.h"
+#include "tcp/connection/timers.h"
+#include "tcp/connection/timestamps.h"
+
+namespace millrace::tcp {
+namespace {
+
+// RFC 5961 §5.2: (SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT.
+[[nodiscard]] bool acceptable(const Connection& c, Seq ack) {
+  const std::uint32_t max_snd_wnd = std::uint32_t{c.max_snd_wnd} << c.peer_scale();
+  return in_window(ack, c.snd_una - max_snd_wnd, max_snd_wnd + flight_bytes(c) + 1);
+}
+
+// SND.WND, SND.WL1; only for an ACK that is not old, so SND.WL2 =< SEG.ACK holds. True if the
+// window is another one now.
+bool update_send_window(Connection& c, const SegmentIn& segment) {
+  if (before(segment.seq, c.snd_wl1)) return false;
+  c.snd_wl1 = segment.seq;
+  const std::uint32_t window = std::uint32_t{segment.window} << c.peer_scale();
+  if (window == c.snd_wnd) return false;
+  c.snd_wnd = window;
+  c.max_snd_wnd = std::max(c.max_snd_wnd, segment.window);
+  return true;
+}
+
+// A sample from the segment we timed, which was not sent again (Karn); else, after retransmissions,
+// from the echoed timestamp, which tells the copies apart (RFC 7323 §4.1).
+void sample_rtt(Connection& c, SendState& st, const SegmentIn& segment, const Context& context) {
+  if (st.rtt_at != Instant{}) {
+    if (before(segment.ack, st.rtt_seq)) return;
+    take_rtt_sample(c, to_us(context.now - st.rtt_at));
+    st.rtt_at = Instant{};
+    return;
+  }
+  if (!c.has(Connection::kTimestamps) || segment.options.tsecr == 0) return;
+  const std::uint32_t ms = tsval_of(c, context.now) - segment.options.tsecr;
+  constexpr std::uint32_t kBelievableMs = 120'000;
+  if (ms > kBelievableMs) {
+    ++context.counters.TSEcrRejected;
+    return;
+  }
+  take_rtt_sample(c, std::max(ms, 1U) * 1000);
+}
+
+void restart_retransmit_timer(Connection& c, const Context& context) {
+  c.send_timer = SendTimer::retransmit;
+  c.send_deadline = deadline_after(context.now, retransmission_timeout(c, context.config));
+}
+
+// SEG.ACK > SND.UNA.
+void acknowledge(Connection& c, const SegmentIn& segment, const Context& context,
+                 Outcome& outcome) {
+  SendState& st = context.stores.send[c.send];
+  const Seq ack = segment.ack;
+  const bool fin_acked = c.has(Connection::kFinSent) && ack == c.snd_nxt;
+  const std::uint32_t bytes = bytes_between(c.snd_una, ack) - (fin_acked ? 1U : 0U);
+  sample_rtt(c, st, segment, context);
+  const bool restart_timer = on_new_ack(c, st, ack, bytes, context);
+  drop_acknowledged(st, context.stores, bytes);
+  c.snd_una = ack;
+  st.unanswered = 0;
+  st.unacked_since = tick_of(context.now);
+  if (st.resending && before(st.resend_next, ack)) st.resend_next = ack;
+  if (st.resending && st.resend_next == c.snd_nxt) st.resending = false;
+  if (ack != c.snd_nxt) {
+    if (restart_timer) restart_retransmit_timer(c, context);
+  } else if (st.queued_bytes == 0 && (!c.has(Connection::kFinQueued) || fin_acked)) {
+    release_send_state(c, context);
+    arm_idle_timer(c, context);
+  } else {
+    st.retransmit_first = false;
+    c.send_timer = SendTimer::none;
+  }
+  if (became_writable(c, context)) outcome.writable = true;
+  if (fin_acked) on_fin_acknowledged(c, context, outcome);
+}
+
+// SEG.ACK == SND.UNA while something is queued or in flight.
+void repeated_ack(Connection& c, const SegmentIn& segment, bool window_changed,
+                  const Context& context) {
+  SendState& st = context.stores.send[c.send];
+  if (c.send_timer == SendTimer::persist) {
+    // The peer lives. A connection with an owner may wait for the window as long as probes are
+    // answered (RFC 9293 §3.8.6.1, MUST-37); one without counts on.
+    if (!c.has(Connection::kOwnerGone)) st.unanswered = 0;
+    if (c.snd_wnd != 0 && c.snd_nxt != c.snd_una) {
+      resend_all(c, st);
+      restart_retransmit_timer(c, context);
+    }
+    return;
+  }
+  const bool in_flight = c.snd_nxt != c.snd_una;
+  if (in_flight && !window_changed && segment.length() == 0) on_duplicate_ack(c, st, context);
+}
+
+}  // namespace
+
+Drop check_ack(Connection& c, const SegmentIn& segment, const Context& context, Outcome& outcome) {
+  if (!acceptable(c, segment.ack)) {
+    (void)owe_challenge_ack(c, context);
+    return Drop::tcp_bad_ack;
+  }
+  if (before(segment.ack, c.snd_una)) return Drop::none;  // old, but its text may be new
+  const bool window_changed = update_send_window(c, segment);
+  if (c.send == kNil) {
+    if (c.send_timer == SendTimer::keepalive) arm_idle_timer(c, context);
+    return Drop::none;
+  }
+  if (segment.ack != c.snd_una) {
+    acknowledge(c, segment, context, outcome);
+  } else {
+    repeated_ack(c, segment, window_changed, context);
+  }
+  return Drop::none;
+}
+
+void syn_acknowledged(Connection& c, const SegmentIn& segment, std::uint32_t window_bytes,
+                      const Context& context, Outcome& outcome) {
+  SendState& st = context.stores.send[c.send];
+  const bool retransmitted = c.backoff != 0;
+  sample_rtt(c, st, segment, context);
+  c.snd_una += 1;
+  c.snd_wnd = window_bytes;
+  c.snd_wl1 = segment.seq;
+  c.max_snd_wnd = std::max(
+      c.max_snd_wnd, static_cast<std::uint16_t>(std::min(window_bytes >> c.peer_scale(), 0xffffU)));
+  st.unanswered = 0;
+  st.retransmit_first = false;
+  st.rtt_at = Instant{};
+  st.recover = c.snd_una - 1;
+  const bool wants_fin = c.has(Connection::kFinQueued);
+  enter_established(c, retransmitted, context);
+  outcome.connected = true;
+  if (st.queued_bytes == 0 && !wants_fin) {
+    release_send_state(c, context);
+    arm_idle_timer(c, context);
+  }
+  if (wants_fin) enter_closing_state(c);
+  if (became_writable(c, context)) outcome.writable = true;
+}
+
+}  // namespace millrace::tcp

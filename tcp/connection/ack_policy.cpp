@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// RFC 9293 §3.8.6.3 (delayed ACKs), RFC 5961 §7 (challenge ACKs, limited per connection).
+//
+// The time of the last challenge is kept in 14 bits of 16.8 ms, which come round after 275 s: a
+// challenge that falls into the same half second of a later round is withheld although none was
+// sent just before. Whoever asks honestly asks again.
+#include "tcp/connection/ack_policy.h"
+
+#include <algorithm>
+
+namespace millrace::tcp {
+namespace {
+
+constexpr int kChallengeShift = 24;  // 2^24 ns
+constexpr std::uint32_t kChallengeMask = 0x3fff;
+// A segment of at least this is a full one even if our own MSS is larger than the peer's.
+constexpr std::uint32_t kSurelyFullBytes = 536;
+
+}  // namespace
+
+void ack_progress(Connection& c, std::uint32_t bytes, const Context& context) {
+  const bool full = bytes >= std::min(std::uint32_t{c.mss}, kSurelyFullBytes);
+  if ((c.has(Connection::kAckDelayed) && full) || context.config.delayed_ack == Duration::zero() ||
+      c.acks_owed != 0) {
+    return ack_progress_now(c);
+  }
+  if (c.has(Connection::kAckDelayed)) return;
+  c.set(Connection::kAckDelayed);
+  c.ack_deadline = deadline_after(context.now, context.config.delayed_ack);
+}
+
+bool owe_challenge_ack(Connection& c, const Context& context) {
+  const auto ns = static_cast<std::uint64_t>(context.now.time_since_epoch().count());
+  std::uint32_t now = static_cast<std::uint32_t>(ns >> kChallengeShift) & kChallengeMask;
+  if (now == 0) now = 1;  // zero says "never"
+  const auto interval = static_cast<std::uint64_t>(context.config.challenge_ack_interval.count());
+  const std::uint64_t units = (interval + (1U << kChallengeShift) - 1) >> kChallengeShift;
+  const std::uint32_t age = (now - c.challenge_when) & kChallengeMask;
+  if (units != 0 && c.challenge_when != 0 && age <= units) return false;
+  c.challenge_when = now & kChallengeMask;
+  ++context.counters.TCPChallengeACK;
+  owe_ack(c);
+  return true;
+}
+
+void answer_unacceptable(Connection& c, const SegmentIn& segment, const Context& context) {
+  if (segment.length() != 0 && !segment.flags.syn()) {
+    owe_ack(c);
+  } else {
+    (void)owe_challenge_ack(c, context);
+  }
+}
+
+}  // namespace millrace::tcp

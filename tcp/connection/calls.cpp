@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// CLOSE and ABORT (RFC 9293 §3.10.4, §3.10.5). SEND is send_queue.cpp, RECEIVE unread.cpp.
+#include "tcp/connection/calls.h"
+
+#include "tcp/connection/closing.h"
+#include "tcp/connection/reassembly.h"
+#include "tcp/connection/send_queue.h"
+
+namespace millrace::tcp {
+namespace {
+
+// The states in which the peer must be told of an ABORT. In SYN-SENT it knows nothing of us; in
+// CLOSING, LAST-ACK and TIME-WAIT it has said and heard all (RFC 9293 §3.10.5).
+[[nodiscard]] bool abort_sends_reset(State state) {
+  switch (state) {
+    case State::syn_received:
+    case State::established:
+    case State::fin_wait_1:
+    case State::fin_wait_2:
+    case State::close_wait:
+      return true;
+    case State::closed:
+    case State::listen:
+    case State::syn_sent:
+    case State::closing:
+    case State::last_ack:
+    case State::time_wait:
+      return false;
+  }
+  return false;
+}
+
+void release_receive_state(Connection& c, const Context& context) {
+  if (c.receive == kNil) return;
+  Stores& stores = context.stores;
+  ReceiveState& r = stores.receive[c.receive];
+  forget_out_of_order(r, stores);
+  free_chain(stores, r.unread_head);
+  stores.receive.free(c.receive);
+  c.receive = kNil;
+}
+
+}  // namespace
+
+void shut_down_sending(Connection& c, const Context& context, Outcome& outcome) {
+  if (c.has(Connection::kFinQueued)) return;
+  switch (c.state) {
+    case State::syn_sent:
+    case State::syn_received:
+    case State::established:
+    case State::close_wait:
+      break;
+    case State::closed:
+    case State::listen:
+    case State::fin_wait_1:
+    case State::fin_wait_2:
+    case State::closing:
+    case State::last_ack:
+    case State::time_wait:
+      return;
+  }
+  if (!ensure_send_state(c, context)) {
+    // A FIN that cannot be sent again is no FIN.
+    return abort_connection(c, CloseReason::no_memory, context, outcome);
+  }
+  c.set(Connection::kFinQueued);
+  c.clear(Connection::kWriteBlocked);
+  if (c.send_timer == SendTimer::memory) c.send_timer = SendTimer::none;
+  enter_closing_state(c);
+}
+
+void close_by_owner(Connection& c, const Context& context, Outcome& outcome) {
+  c.set(Connection::kOwnerGone);
+  switch (c.state) {
+    case State::closed:
+    case State::listen:
+    case State::closing:
+    case State::last_ack:
+    case State::time_wait:
+      return release_receive_state(c, context);
+    case State::syn_sent:
+      // "Delete the TCB": nothing was promised to anyone.
+      return finish(c, CloseReason::aborted, context, outcome);
+    case State::syn_received:
+    case State::established:
+    case State::fin_wait_1:
+    case State::fin_wait_2:
+    case State::close_wait:
+      break;
+  }
+  if (unread_bytes(c, context) != 0) {
+    ++context.counters.TCPAbortOnClose;
+    return abort_connection(c, CloseReason::unread_data, context, outcome);
+  }
+  release_receive_state(c, context);
+  shut_down_sending(c, context, outcome);
+  if (c.state == State::fin_wait_2) arm_idle_timer(c, context);
+}
+
+void abort_connection(Connection& c, CloseReason reason, const Context& context, Outcome& outcome) {
+  if (abort_sends_reset(c.state)) c.set(Connection::kResetOwed);
+  if (reason == CloseReason::no_memory) ++context.counters.TCPAbortOnMemory;
+  finish(c, reason, context, outcome);
+}
+
+void release_cold(Connection& c, const Context& context) {
+  release_send_state(c, context);
+  release_receive_state(c, context);
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// How a connection ends, whichever door it leaves by, and the timer of a connection that has
+// nothing to send (RFC 9293 §3.6, §3.8.4, §3.10.4).
+#pragma once
+
+#include "tcp/connection/connection.h"
+#include "tcp/connection/context.h"
+
+namespace millrace::tcp {
+
+/// CLOSED for `reason`. What was queued is freed; unread bytes stay only after a graceful end.
+void finish(Connection& c, CloseReason reason, const Context& context, Outcome& outcome);
+
+/// TIME-WAIT: no timers, no queues; the ACK that is owed stays owed.
+void enter_time_wait(Connection& c, const Context& context, Outcome& outcome);
+
+/// Our FIN has been acknowledged (RFC 9293 §3.10.7.4, fifth check, by state).
+void on_fin_acknowledged(Connection& c, const Context& context, Outcome& outcome);
+
+/// The state that follows from CLOSE in the present one: FIN-WAIT-1 or LAST-ACK. Unsent data go
+/// first; the state changes now (RFC 9293 §3.10.4).
+void enter_closing_state(Connection& c);
+
+/// FIN-WAIT-2 without an owner, else keepalive where configured, else none. Only while no SendState
+/// exists.
+void arm_idle_timer(Connection& c, const Context& context);
+
+}  // namespace millrace::tcp

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Headers of outgoing segments. Fields are written in place; arrays of a SegmentOut are left as
+// they are beyond their counts.
+#include "tcp/connection/emission.h"
+
+#include <algorithm>
+
+#include "tcp/connection/handshake.h"
+#include "tcp/connection/reassembly.h"
+#include "tcp/connection/receive_window.h"
+#include "tcp/connection/timestamps.h"
+
+namespace millrace::tcp {
+namespace {
+
+constexpr std::uint32_t kTimestampOptionBytes = 12;
+
+void fill_common(Seq seq, std::uint8_t flags, const Context& context, SegmentOut& out) {
+  out.seq = seq;
+  out.flags.bits = flags;
+  out.ecn = 0;
+  out.dscp = context.config.dscp;
+  out.ttl = context.config.ttl;
+  out.piece_count = 0;
+  out.segment_size = 0;
+  out.payload_bytes = 0;
+  out.options.has = 0;
+  out.options.sack_count = 0;
+}
+
+void fill_options(const Connection& c, const Context& context, SegmentOut& out) {
+  if (c.has(Connection::kTimestamps)) {
+    out.options.has = Options::kTimestamps;
+    out.options.tsval = tsval_of(c, context.now);
+    out.options.tsecr = c.ts_recent;
+  }
+  if (c.has(Connection::kSack) && has_gap(c, context)) {
+    const std::size_t limit = c.has(Connection::kTimestamps) ? 3 : kMaxSackBlocks;
+    out.options.sack_count =
+        fill_sack(context.stores.receive[c.receive], context.stores, limit, out.options.sack);
+  }
+}
+
+void fill_window(Connection& c, Seq ack, const Context& context, SegmentOut& out) {
+  const std::uint32_t told = bytes_between(c.last_ack_sent, c.rcv_adv) >> c.our_scale();
+  update_receive_window(c, context);
+  out.ack = ack;
+  out.window = window_field(c, ack);
+  if (out.window == 0 && told != 0) ++context.counters.TCPToZeroWindowAdv;
+  c.last_ack_sent = ack;
+}
+
+void settle_acks(Connection& c) {
+  if (c.acks_owed != 0) --c.acks_owed;
+  c.clear(Connection::kAckDelayed | Connection::kAckWhole);
+}
+
+// The largest payload the peer may send.
+[[nodiscard]] std::uint32_t full_segment(const Connection& c, const TcpConfig& config) {
+  const std::uint32_t mss = our_mss(config, c.has(Connection::kIpv6));
+  return c.has(Connection::kTimestamps) ? mss - kTimestampOptionBytes : mss;
+}
+
+}  // namespace
+
+std::uint32_t sack_option_bytes(const Connection& c, const Context& context) {
+  if (!c.has(Connection::kSack) || !has_gap(c, context)) return 0;
+  const ReceiveState& r = context.stores.receive[c.receive];
+  const std::uint32_t limit = c.has(Connection::kTimestamps) ? 3 : kMaxSackBlocks;
+  const std::uint32_t blocks = std::min(reassembly_of(r, context.stores).range_count, limit);
+  const std::uint32_t bytes = 4 + 8 * blocks;
+  return std::min(bytes, std::uint32_t{c.mss} / 2);
+}
+
+Seq next_ack(const Connection& c, const Context& context) {
+  if (context.config.coalesce_acks || c.has(Connection::kAckWhole)) return c.rcv_nxt;
+  const std::uint32_t behind = bytes_between(c.last_ack_sent, c.rcv_nxt);
+  const std::uint32_t step = 2 * full_segment(c, context.config);
+  return behind > step ? c.last_ack_sent + step : c.rcv_nxt;
+}
+
+void fill_header(Connection& c, Seq seq, std::uint8_t flags, const Context& context,
+                 SegmentOut& out) {
+  fill_common(seq, flags, context, out);
+  fill_options(c, context, out);
+  fill_window(c, c.rcv_nxt, context, out);
+  settle_acks(c);
+}
+
+void fill_ack(Connection& c, Seq seq, const Context& context, SegmentOut& out) {
+  const Seq ack = next_ack(c, context);
+  fill_common(seq, Flags::kAck, context, out);
+  fill_options(c, context, out);
+  fill_window(c, ack, context, out);
+  if (ack == c.rcv_nxt) settle_acks(c);
+}
+
+void fill_reset(Connection& c, const Context& context, SegmentOut& out) {
+  fill_common(c.snd_nxt, Flags::kRst, context, out);
+  out.ack = Seq();
+  out.window = 0;
+  c.clear(Connection::kResetOwed);
+}
+
+void fill_syn(Connection& c, bool answer, const Context& context, SegmentOut& out) {
+  const bool ipv6 = c.has(Connection::kIpv6);
+  const std::uint8_t flags = answer ? Flags::kSyn | Flags::kAck : Flags::kSyn;
+  fill_common(c.snd_una, flags, context, out);
+  out.ack = Seq();
+  out.window = static_cast<std::uint16_t>(c.rcv_wnd());  // not scaled (RFC 7323 §2.2)
+  Options offered;
+  if (answer) {
+    // Only what was agreed goes back. Two scales of zero are the same as none.
+    if (c.has(Connection::kTimestamps)) offered.has |= Options::kTimestamps;
+    if (c.has(Connection::kSack)) offered.has |= Options::kSackPermitted;
+    if (c.window_scales != 0) offered.has |= Options::kWindowScale;
+    out.ack = c.rcv_nxt;
+    c.last_ack_sent = c.rcv_nxt;
+    settle_acks(c);
+  }
+  out.options = syn_options(context.config, ipv6, tsval_of(c, context.now),
+                            answer ? &offered : nullptr, c.ts_recent);
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// SEGMENT ARRIVES in the synchronized states and SYN-RECEIVED (RFC 9293 §3.10.7.4), in the RFC's
+// order, each check a function. RFC 7323 §5 (PAWS) comes before the first check, RFC 5961 amends
+// the second, fourth and fifth.
+//
+// A segment that fails a check changes counters and, where an answer is due, what is owed: nothing
+// else. TS.Recent therefore moves only after the fifth check.
+#include "tcp/connection/input.h"
+
+#include "tcp/connection/ack.h"
+#include "tcp/connection/ack_policy.h"
+#include "tcp/connection/calls.h"
+#include "tcp/connection/closing.h"
+#include "tcp/connection/handshake.h"
+#include "tcp/connection/input_syn_sent.h"
+#include "tcp/connection/text.h"
+#include "tcp/connection/timestamps.h"
+
+namespace millrace::tcp {
+namespace {
+
+// RFC 7323 §3.2, §5.3 (R1): an old timestamp, or none where they were agreed. RST is exempt.
+Drop check_timestamp(Connection& c, const SegmentIn& segment, const Context& context) {
+  if (!c.has(Connection::kTimestamps) || segment.flags.rst()) return Drop::none;
+  if (!segment.options.has_timestamps()) return Drop::tcp_missing_timestamp;
+  if (!ts_before(segment.options.tsval, c.ts_recent)) return Drop::none;
+  if (ts_recent_expired(c, context.now)) return Drop::none;
+  ++context.counters.PAWSEstab;
+  answer_unacceptable(c, segment, context);
+  return Drop::tcp_paws;
+}
+
+// RFC 9293 table 6. A closed window still lets ACKs, urgent data and RSTs of a segment at RCV.NXT
+// through (MUST-66): its text falls to trimming.
+[[nodiscard]] bool acceptable(const Connection& c, const SegmentIn& segment) {
+  const std::uint32_t window = c.rcv_wnd();
+  if (segment.seq == c.rcv_nxt) return true;
+  if (in_window(segment.seq, c.rcv_nxt, window)) return true;
+  const std::uint32_t length = segment.length();
+  return length != 0 && in_window(segment.seq + (length - 1), c.rcv_nxt, window);
+}
+
+// A simultaneous open ends with each side's SYN-ACK (RFC 9293 §3.5, figure 8), whose sequence
+// number is one before RCV.NXT. Without its SYN it is acceptable.
+[[nodiscard]] bool ends_simultaneous_open(const Connection& c, const SegmentIn& segment) {
+  constexpr std::uint8_t kMask = Flags::kSyn | Flags::kAck | Flags::kRst | Flags::kFin;
+  return c.state == State::syn_received && segment.seq + 1 == c.rcv_nxt &&
+         (segment.flags.bits & kMask) == (Flags::kSyn | Flags::kAck) && segment.payload.empty() &&
+         segment.ack == c.snd_nxt;
+}
+
+// Fourth, check the SYN bit (RFC 5961 §4.2): challenged whatever its sequence number.
+Drop challenge_syn(Connection& c, const Context& context) {
+  if (owe_challenge_ack(c, context)) ++context.counters.TCPSYNChallenge;
+  return Drop::tcp_syn_challenged;
+}
+
+// First, check the sequence number.
+Drop check_sequence(Connection& c, const SegmentIn& segment, const Context& context) {
+  if (acceptable(c, segment)) return Drop::none;
+  if (segment.flags.rst()) return Drop::tcp_out_of_window;
+  if (segment.flags.syn()) return challenge_syn(c, context);
+  const bool old = at_or_before(segment.seq + segment.length(), c.rcv_nxt);
+  if (old && segment.length() != 0) ++context.counters.DelayedACKLost;
+  answer_unacceptable(c, segment, context);
+  return old ? Drop::tcp_duplicate : Drop::tcp_out_of_window;
+}
+
+// Second, check the RST bit (RFC 5961 §3.2): exactly at RCV.NXT, else challenged.
+Drop check_reset(Connection& c, const SegmentIn& segment, const Context& context,
+                 Outcome& outcome) {
+  if (segment.seq != c.rcv_nxt) {
+    (void)owe_challenge_ack(c, context);
+    return Drop::tcp_rst_challenged;
+  }
+  // SYN-RECEIVED exists here only after an active open: refused.
+  const bool opening = c.state == State::syn_received;
+  finish(c, opening ? CloseReason::refused : CloseReason::reset, context, outcome);
+  return Drop::tcp_reset;
+}
+
+// Fifth, check the ACK field, in SYN-RECEIVED.
+Drop check_ack_of_syn(Connection& c, const SegmentIn& segment, const Context& context,
+                      Outcome& outcome) {
+  if (segment.ack != c.snd_nxt) {
+    outcome.reset_reply = true;
+    outcome.reset_seq = segment.ack;
+    return Drop::tcp_bad_ack;
+  }
+  const int scale = segment.flags.syn() ? 0 : c.peer_scale();
+  syn_acknowledged(c, segment, std::uint32_t{segment.window} << scale, context, outcome);
+  return Drop::none;
+}
+
+// RFC 7323 §5.3 (R3) with Last.ACK.sent (§4.3).
+void update_ts_recent(Connection& c, const SegmentIn& segment, const Context& context) {
+  if (!c.has(Connection::kTimestamps) || !segment.options.has_timestamps()) return;
+  if (after(segment.seq, c.last_ack_sent)) return;
+  const std::uint32_t tsval = segment.options.tsval;
+  if (ts_before(tsval, c.ts_recent) && !ts_recent_expired(c, context.now)) return;
+  c.ts_recent = tsval;
+  c.ts_recent_when = ts_age_clock(context.now) & kTsAgeMask;
+}
+
+Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& context,
+                        Outcome& outcome) {
+  Drop drop = check_timestamp(c, segment, context);
+  if (drop != Drop::none) return drop;
+  const bool both_open = ends_simultaneous_open(c, segment);
+  if (!both_open) {
+    drop = check_sequence(c, segment, context);
+    if (drop != Drop::none) return drop;
+    if (segment.flags.rst()) return check_reset(c, segment, context, outcome);
+    // Third, check security: there are no security compartments here.
+    if (segment.flags.syn()) return challenge_syn(c, context);
+  }
+  if (!segment.flags.ack()) return Drop::tcp_no_ack;
+  if (c.state == State::syn_received) {
+    drop = check_ack_of_syn(c, segment, context, outcome);
+  } else {
+    drop = check_ack(c, segment, context, outcome);
+  }
+  if (drop != Drop::none || outcome.closed) return drop;
+  update_ts_recent(c, segment, context);
+  // Sixth, check the URG bit: urgent bytes stay in line where they are (RFC 9293 §3.8.5, RFC 6093).
+  if (segment.payload.empty() && !segment.flags.fin()) return Drop::none;
+  return take_text(c, {segment.seq, segment.payload, segment.flags.fin()}, context, outcome);
+}
+
+}  // namespace
+
+Drop on_segment(Connection& c, const SegmentIn& segment, const Context& context, Outcome& outcome) {
+  switch (c.state) {
+    case State::syn_sent:
+      return input_syn_sent(c, segment, context, outcome);
+    case State::syn_received:
+    case State::established:
+    case State::fin_wait_1:
+    case State::fin_wait_2:
+    case State::close_wait:
+    case State::closing:
+    case State::last_ack:
+      return input_synchronized(c, segment, context, outcome);
+    // These belong to the endpoint: CLOSED may still hold unread bytes, TIME-WAIT its last ACK.
+    case State::closed:
+    case State::listen:
+    case State::time_wait:
+      return Drop::tcp_no_connection;
+  }
+  return Drop::tcp_no_connection;
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The sending side: RFC 9293 §3.7.4 (Nagle), §3.8.1 (retransmission), §3.8.4 (keepalive), §3.8.6
+// (windows, probes, silly window avoidance), §3.10.4 and §3.10.5 (FIN and RST); RFC 3042, RFC 6582
+// and RFC 6298 through what recovery.h left in SendState.
+//
+// next_segment() first makes a Plan, a pure function of the connection, then carries it out. So
+// wants_to_send() cannot disagree with it.
+//
+// ACKs of one flush: data in order are acknowledged at every second full segment, in steps, since a
+// sender that counts ACKs or bounds what one ACK may earn (RFC 3465) would else grow slowly. While
+// something is out of order ACKs go alone, without data, so that they count as duplicates.
+#include "tcp/connection/output.h"
+
+#include <algorithm>
+
+#include "tcp/connection/calls.h"
+#include "tcp/connection/emission.h"
+#include "tcp/connection/handshake.h"
+#include "tcp/connection/receive_window.h"
+#include "tcp/connection/send_queue.h"
+#include "tcp/connection/timers.h"
+
+namespace millrace::tcp {
+namespace {
+
+enum class Kind : std::uint8_t { none, reset, syn, ack, keepalive, probe, retransmit, data };
+
+struct Plan {
+  Kind kind = Kind::none;
+  bool fin = false;
+  std::uint32_t bytes = 0;
+};
+
+[[nodiscard]] std::uint32_t congestion_limit(const Connection& c, const SendState& st) {
+  return c.congestion.cwnd + static_cast<std::uint32_t>(st.inflation);
+}
+
+// Payload that one SegmentOut may carry: a segment, or a burst that is cut later.
+[[nodiscard]] std::uint32_t payload_limit(const Connection& c, const Context& context) {
+  const std::uint32_t mss = c.mss - sack_option_bytes(c, context);
+  const std::uint32_t burst = context.config.max_segment_burst;
+  return burst > mss ? burst - burst % mss : mss;
+}
+
+// Nagle's algorithm (RFC 9293 §3.7.4): the last, short piece waits while anything is in flight.
+[[nodiscard]] bool nagle_holds(const Connection& c, std::uint32_t offset) {
+  return offset != 0 && !c.has(Connection::kNodelay | Connection::kFinQueued);
+}
+
+// What of the queue may go now: new data, or data again after a timeout.
+[[nodiscard]] Plan plan_data(const Connection& c, const SendState& st, const Context& context) {
+  const Seq from = st.resending ? st.resend_next : c.snd_nxt;
+  const std::uint32_t offset = bytes_between(c.snd_una, from);
+  if (offset > st.queued_bytes) return {};  // the FIN is out
+  const std::uint32_t left = st.queued_bytes - offset;
+  const bool fin_next = c.has(Connection::kFinQueued);
+  if (left == 0) {
+    const bool fin = fin_next && c.snd_wnd > offset;
+    return {fin ? Kind::data : Kind::none, fin, 0};
+  }
+  const std::uint32_t edge = std::min(congestion_limit(c, st), c.snd_wnd);
+  const std::uint32_t usable = edge > offset ? edge - offset : 0;
+  std::uint32_t bytes = std::min({left, usable, payload_limit(c, context)});
+  if (bytes == 0) return {};
+  const std::uint32_t mss = c.mss - sack_option_bytes(c, context);
+  if (bytes > mss && bytes != left) bytes -= bytes % mss;
+  if (bytes < mss && !st.resending) {
+    if (bytes == left) {
+      if (nagle_holds(c, offset)) return {};
+    } else {
+      // RFC 9293 §3.8.6.2.1: not less than half of the largest window ever offered; the persist
+      // timer overrides. Where cwnd is what holds us back an ACK is on its way.
+      const std::uint32_t max_snd_wnd = std::uint32_t{c.max_snd_wnd} << c.peer_scale();
+      if (edge != c.snd_wnd || bytes < max_snd_wnd / 2) return {};
+    }
+  }
+  const bool fin = fin_next && bytes == left && c.snd_wnd > offset + bytes;
+  return {Kind::data, fin, bytes};
+}
+
+// The segment at SND.UNA, again (RFC 5681 §3.2, RFC 6582 §3.2).
+[[nodiscard]] Plan plan_retransmit(const Connection& c, const SendState& st,
+                                   const Context& context) {
+  const std::uint32_t mss = c.mss - sack_option_bytes(c, context);
+  const std::uint32_t bytes = std::min({mss, st.queued_bytes, c.snd_wnd, flight_bytes(c)});
+  const bool fin = c.has(Connection::kFinSent) && bytes == st.queued_bytes && c.snd_wnd > bytes;
+  return {bytes != 0 || fin ? Kind::retransmit : Kind::none, fin, bytes};
+}
+
+// At least one octet although the window is closed (RFC 9293 §3.8.6.1), all that fits if it is
+// merely too small to be worth while.
+[[nodiscard]] Plan plan_probe(const Connection& c, const SendState& st, const Context& context) {
+  const std::uint32_t fits = std::clamp(c.snd_wnd, 1U, payload_limit(c, context));
+  const std::uint32_t bytes = std::min(st.queued_bytes, fits);
+  return {Kind::probe, bytes == 0 && c.has(Connection::kFinQueued), bytes};
+}
+
+// True if ACKs that are owed must go without data.
+[[nodiscard]] bool acks_go_alone(const Connection& c, const Context& context) {
+  if (c.acks_owed > 1) return true;
+  return has_gap(c, context) || next_ack(c, context) != c.rcv_nxt;
+}
+
+[[nodiscard]] Plan make_plan(const Connection& c, const Context& context) {
+  if (c.has(Connection::kResetOwed)) return {Kind::reset};
+  const Kind ack_or_none = c.acks_owed != 0 ? Kind::ack : Kind::none;
+  if (c.send == kNil) {
+    return {c.has(Connection::kProbeOwed) ? Kind::keepalive : ack_or_none};
+  }
+  const SendState& st = context.stores.send[c.send];
+  if (c.state == State::syn_sent || c.state == State::syn_received) {
+    return {st.retransmit_first ? Kind::syn : ack_or_none};
+  }
+  if (c.acks_owed != 0 && acks_go_alone(c, context)) return {Kind::ack};
+  if (c.has(Connection::kProbeOwed)) return plan_probe(c, st, context);
+  Plan plan;
+  if (st.retransmit_first) plan = plan_retransmit(c, st, context);
+  if (plan.kind == Kind::none) plan = plan_data(c, st, context);
+  if (plan.kind == Kind::none) plan.kind = ack_or_none;
+  return plan;
+}
+
+void arm_retransmit(Connection& c, const Context& context) {
+  switch (c.send_timer) {
+    case SendTimer::retransmit:
+      return;
+    case SendTimer::persist:
+    case SendTimer::keepalive:
+    case SendTimer::memory:
+      c.backoff = 0;  // it counted something else
+      break;
+    case SendTimer::none:
+    case SendTimer::fin_wait_2:
+      break;
+  }
+  c.send_timer = SendTimer::retransmit;
+  c.send_deadline = deadline_after(context.now, retransmission_timeout(c, context.config));
+}
+
+// Payload into `out`, and the flags and counts that go with it. Returns the bytes that found place.
+std::uint32_t attach(const Connection& c, const SendState& st, const Context& context,
+                     QueuePosition& at, std::uint32_t offset, const Plan& plan, SegmentOut& out) {
+  const std::uint32_t bytes = gather(context.stores, at, plan.bytes, out);
+  out.payload_bytes = bytes;
+  if (bytes > c.mss) out.segment_size = c.mss;
+  if (bytes != 0 && offset + bytes == st.queued_bytes) out.flags.bits |= Flags::kPsh;
+  if (plan.fin && bytes == plan.bytes) out.flags.bits |= Flags::kFin;
+  return bytes;
+}
+
+void count_retransmission(const Connection& c, const SendState& st, Seq from,
+                          const Context& context) {
+  ++context.counters.RetransSegs;
+  if (st.in_recovery) {
+    ++context.counters.TCPFastRetrans;
+  } else if (from != c.snd_una) {
+    ++context.counters.TCPSlowStartRetrans;
+  }
+}
+
+void emit_data(Connection& c, const Plan& plan, const Context& context, SegmentOut& out) {
+  SendState& st = context.stores.send[c.send];
+  const Seq from = st.resending ? st.resend_next : c.snd_nxt;
+  const std::uint32_t offset = bytes_between(c.snd_una, from);
+  fill_header(c, from, Flags::kAck, context, out);
+  QueuePosition at{st.cursor_chunk, st.cursor_offset};
+  const std::uint32_t bytes = attach(c, st, context, at, offset, plan, out);
+  st.cursor_chunk = at.chunk;
+  st.cursor_offset = at.offset;
+  if (out.flags.fin()) c.set(Connection::kFinSent);
+  const Seq to = from + bytes + (out.flags.fin() ? 1U : 0U);
+  st.last_send = tick_of(context.now);
+  if (c.snd_nxt == c.snd_una) st.unacked_since = st.last_send;
+  if (before(from, c.snd_nxt)) {
+    count_retransmission(c, st, from, context);
+  } else {
+    ++context.counters.TCPOrigDataSent;
+    if (st.rtt_at == Instant{}) {
+      st.rtt_at = context.now;
+      st.rtt_seq = to;
+    }
+  }
+  c.snd_nxt = later_of(c.snd_nxt, to);
+  if (st.resending) {
+    st.resend_next = to;
+    st.resending = to != c.snd_nxt;
+  }
+  arm_retransmit(c, context);
+}
+
+void emit_retransmit(Connection& c, const Plan& plan, const Context& context, SegmentOut& out) {
+  SendState& st = context.stores.send[c.send];
+  fill_header(c, c.snd_una, Flags::kAck, context, out);
+  QueuePosition at{st.chunk_head, st.head_offset};
+  (void)attach(c, st, context, at, 0, plan, out);
+  count_retransmission(c, st, c.snd_una, context);
+  st.retransmit_first = false;
+  st.rtt_at = Instant{};  // Karn
+  arm_retransmit(c, context);
+}
+
+void emit_probe(Connection& c, const Plan& plan, const Context& context, SegmentOut& out) {
+  SendState& st = context.stores.send[c.send];
+  ++context.counters.TCPWinProbe;
+  c.clear(Connection::kProbeOwed);
+  fill_header(c, c.snd_una, Flags::kAck, context, out);
+  QueuePosition at{st.chunk_head, st.head_offset};
+  const std::uint32_t bytes = attach(c, st, context, at, 0, plan, out);
+  if (out.flags.fin()) c.set(Connection::kFinSent);
+  const Seq to = c.snd_una + bytes + (out.flags.fin() ? 1U : 0U);
+  st.rtt_at = Instant{};
+  st.last_send = tick_of(context.now);
+  if (!after(to, c.snd_nxt)) return;
+  c.snd_nxt = to;
+  st.cursor_chunk = at.chunk;
+  st.cursor_offset = at.offset;
+}
+
+void emit_syn(Connection& c, const Context& context, SegmentOut& out) {
+  SendState& st = context.stores.send[c.send];
+  const bool answer = c.state == State::syn_received;
+  fill_syn(c, answer, context, out);
+  st.retransmit_first = false;
+  const bool first = c.snd_nxt == c.snd_una;
+  st.rtt_at = first ? context.now : Instant{};
+  if (first) {
+    c.snd_nxt += 1;
+    st.rtt_seq = c.snd_nxt;
+    st.unacked_since = tick_of(context.now);
+  } else if (c.backoff != 0) {
+    ++context.counters.RetransSegs;
+    ++context.counters.TCPSynRetrans;
+  }
+  arm_retransmit(c, context);
+}
+
+// RFC 5681 §4.1: after an idle RTO the old window says nothing about the path any more.
+void restart_after_idle(Connection& c, const SendState& st, const Context& context) {
+  if (c.congestion.cwnd <= initial_window(c.mss)) return;
+  const Tick idle = tick_of(context.now) - st.last_send;
+  if (idle < ticks_for(retransmission_timeout(c, context.config))) return;
+  congestion_on_idle_restart(context.config.congestion, c.congestion, c.mss);
+}
+
+// Nothing more to send now: why, and which timer will see to the rest.
+void settle(Connection& c, const Context& context) {
+  if (c.send == kNil || c.state == State::syn_sent || c.state == State::syn_received) return;
+  SendState& st = context.stores.send[c.send];
+  const std::uint32_t flight = flight_bytes(c);
+  const bool fin_waits = c.has(Connection::kFinQueued) && !c.has(Connection::kFinSent);
+  const bool data_wait = st.queued_bytes > flight || st.resending;
+  const std::uint32_t limit = congestion_limit(c, st);
+  st.cwnd_limited = data_wait && limit <= c.snd_wnd && limit < flight + c.mss;
+  if (flight != 0) {
+    if (c.send_timer != SendTimer::persist) arm_retransmit(c, context);
+  } else if ((data_wait || fin_waits) && c.send_timer != SendTimer::persist) {
+    c.send_timer = SendTimer::persist;
+    c.backoff = 0;
+    c.send_deadline = deadline_after(context.now, retransmission_timeout(c, context.config));
+  }
+}
+
+}  // namespace
+
+bool next_segment(Connection& c, const Context& context, SegmentOut& out) {
+  if (c.send != kNil && c.snd_nxt == c.snd_una) {
+    restart_after_idle(c, context.stores.send[c.send], context);
+  }
+  const Plan plan = make_plan(c, context);
+  switch (plan.kind) {
+    case Kind::none:
+      settle(c, context);
+      return false;
+    case Kind::reset:
+      fill_reset(c, context, out);
+      return true;
+    case Kind::syn:
+      emit_syn(c, context, out);
+      return true;
+    case Kind::ack:
+      fill_ack(c, c.snd_nxt, context, out);
+      return true;
+    case Kind::keepalive:
+      // One before SND.NXT: not acceptable, so it must be answered (RFC 9293 §3.8.4).
+      c.clear(Connection::kProbeOwed);
+      ++context.counters.TCPKeepAlive;
+      fill_header(c, c.snd_nxt - 1, Flags::kAck, context, out);
+      return true;
+    case Kind::probe:
+      emit_probe(c, plan, context, out);
+      return true;
+    case Kind::retransmit:
+      emit_retransmit(c, plan, context, out);
+      return true;
+    case Kind::data:
+      emit_data(c, plan, context, out);
+      return true;
+  }
+  return false;
+}
+
+bool wants_to_send(const Connection& c, const Context& context) {
+  return make_plan(c, context).kind != Kind::none;
+}
+
+}  // namespace millrace::tcp

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// RFC 9293 §3.10.7.4 (seventh check) for bytes out of order; RFC 2018 §4 for telling of them.
+// Refuses what would break a bound rather than making room: the peer sends it again.
+#include "tcp/connection/reassembly.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "tcp/connection/send_queue.h"
+#include "tcp/connection/unread.h"
+
+namespace millrace::tcp {
+namespace {
+
+constexpr int kPageShift = 11;
+static_assert((std::size_t{1} << kPageShift) == kBlockBytes);
+
+using Range = Reassembly::Range;
+using Page = Reassembly::Page;
+
+[[nodiscard]] std::uint32_t page_number(Seq s) { return s.raw() >> kPageShift; }
+[[nodiscard]] std::uint32_t page_offset(Seq s) { return s.raw() & (kBlockBytes - 1); }
+// The first byte behind the page that holds `s`.
+[[nodiscard]] Seq page_end(Seq s) {
+  return s + (static_cast<std::uint32_t>(kBlockBytes) - page_offset(s));
+}
+
+[[nodiscard]] Page* find_page(Reassembly& q, std::uint32_t number) {
+  for (std::uint32_t i = 0; i < q.page_count; ++i) {
+    if (q.pages[i].number == number) return &q.pages[i];
+  }
+  return nullptr;
+}
+
+[[nodiscard]] std::uint32_t page_limit(const TcpConfig& config) {
+  // A window that begins and ends within a page touches one page more than its size says.
+  const std::uint32_t bytes = std::min(config.reassembly_bytes, config.receive_buffer);
+  return std::clamp(bytes / static_cast<std::uint32_t>(kBlockBytes) + 1, 2U, kMaxPages);
+}
+
+// The first range that ends at or after `s`: the one that a segment at `s` touches or precedes.
+[[nodiscard]] std::uint32_t first_reaching(const Reassembly& q, Seq s) {
+  std::uint32_t low = 0;
+  std::uint32_t high = q.range_count;
+  while (low < high) {
+    const std::uint32_t middle = (low + high) / 2;
+    if (before(q.ranges[middle].right, s)) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+// Copies [left, right) from `bytes`, which begin at `seq`, to their pages. Those exist.
+void copy_hole(Reassembly& q, Stores& stores, Seq left, Seq right, Seq seq,
+               std::span<const std::byte> bytes) {
+  while (before(left, right)) {
+    const Seq end = earlier_of(page_end(left), right);
+    const Page* page = find_page(q, page_number(left));
+    std::memcpy(stores.blocks[page->block].bytes.data() + page_offset(left),
+                bytes.data() + bytes_between(seq, left), bytes_between(left, end));
+    left = end;
+  }
+}
+
+// Blocks for every page of [left, right) that has none. False, and nothing changed, if a bound or
+// the pool forbids it.
+[[nodiscard]] bool provide_pages(Reassembly& q, Seq left, Seq right, const Context& context) {
+  const std::uint32_t had = q.page_count;
+  const std::uint32_t limit = page_limit(context.config);
+  for (Seq s = left; before(s, right); s = page_end(s)) {
+    if (find_page(q, page_number(s)) != nullptr) continue;
+    const std::uint32_t block = q.page_count < limit ? context.stores.blocks.create() : kNil;
+    if (block == kNil) {
+      while (q.page_count > had) context.stores.blocks.free(q.pages[--q.page_count].block);
+      return false;
+    }
+    q.pages[q.page_count++] = {page_number(s), block};
+  }
+  return true;
+}
+
+void remember_recent(Reassembly& q, Seq left) {
+  std::uint32_t n = std::min<std::uint32_t>(q.recent_count, kMaxSackBlocks - 1);
+  for (; n > 0; --n) q.recent[n] = q.recent[n - 1];
+  q.recent[0] = left;
+  q.recent_count = std::min<std::uint32_t>(q.recent_count + 1, kMaxSackBlocks);
+}
+
+[[nodiscard]] bool ensure_reassembly(ReceiveState& r, Stores& stores) {
+  if (r.reassembly != kNil) return true;
+  r.reassembly = stores.blocks.create();
+  if (r.reassembly == kNil) return false;
+  new (stores.blocks[r.reassembly].bytes.data()) Reassembly{};
+  return true;
+}
+
+// Fills the holes of [seq, right) and makes one range of it and of what it touches, which are the
+// ranges from `first` up to `last`.
+void merge(Reassembly& q, Stores& stores, std::uint32_t first, std::uint32_t last, Seq seq,
+           Seq right, std::span<const std::byte> bytes) {
+  Seq hole = seq;
+  for (std::uint32_t i = first; i < last; ++i) {
+    if (before(hole, q.ranges[i].left)) {
+      copy_hole(q, stores, hole, earlier_of(q.ranges[i].left, right), seq, bytes);
+    }
+    hole = later_of(hole, q.ranges[i].right);
+  }
+  if (before(hole, right)) copy_hole(q, stores, hole, right, seq, bytes);
+  if (first == last) {
+    std::copy_backward(q.ranges.begin() + first, q.ranges.begin() + q.range_count,
+                       q.ranges.begin() + q.range_count + 1);
+    q.ranges[first] = {seq, right};
+    ++q.range_count;
+    return;
+  }
+  const Range whole{earlier_of(seq, q.ranges[first].left),
+                    later_of(right, q.ranges[last - 1].right)};
+  q.ranges[first] = whole;
+  std::copy(q.ranges.begin() + last, q.ranges.begin() + q.range_count,
+            q.ranges.begin() + first + 1);
+  q.range_count -= last - first - 1;
+}
+
+void forget_if_empty(ReceiveState& r, Stores& stores) {
+  if (reassembly_of(r, stores).range_count == 0) forget_out_of_order(r, stores);
+}
+
+// Takes page `index` out of the table; its block is the caller's.
+std::uint32_t remove_page(Reassembly& q, std::uint32_t index) {
+  const std::uint32_t block = q.pages[index].block;
+  q.pages[index] = q.pages[--q.page_count];
+  return block;
+}
+
+// Gives back the pages that hold no byte of any range.
+void drop_idle_pages(Reassembly& q, Stores& stores) {
+  for (std::uint32_t i = 0; i < q.page_count;) {
+    const Seq begin(q.pages[i].number << kPageShift);
+    const std::uint32_t r = first_reaching(q, begin + 1);
+    const bool used = r < q.range_count && before(q.ranges[r].left, page_end(begin));
+    if (used) {
+      ++i;
+    } else {
+      stores.blocks.free(remove_page(q, i));
+    }
+  }
+}
+
+// Moves [left, right), all in one page, to the unread queue: the block itself where nothing else
+// lies in it, a copy where something does.
+[[nodiscard]] bool move_to_unread(ReceiveState& r, Stores& stores, Seq left, Seq right,
+                                  bool page_is_shared) {
+  Reassembly& q = reassembly_of(r, stores);
+  Page* page = find_page(q, page_number(left));
+  const std::span<const std::byte> bytes =
+      std::span(stores.blocks[page->block].bytes)
+          .subspan(page_offset(left), bytes_between(left, right));
+  if (page_is_shared || bytes.size() < kBlockBytes / 4) {
+    return append_unread(r, stores, bytes) == bytes.size();
+  }
+  const std::uint32_t block = page->block;
+  if (!append_unread_block(r, stores, block, bytes)) return false;
+  (void)remove_page(q, static_cast<std::uint32_t>(page - q.pages.data()));
+  return true;
+}
+
+}  // namespace
+
+Reassembly& reassembly_of(const ReceiveState& r, Stores& stores) {
+  return *std::launder(reinterpret_cast<Reassembly*>(stores.blocks[r.reassembly].bytes.data()));
+}
+
+bool keep_out_of_order(ReceiveState& r, Seq seq, std::span<const std::byte> bytes,
+                       const Context& context) {
+  Stores& stores = context.stores;
+  if (!ensure_reassembly(r, stores)) return false;
+  Reassembly& q = reassembly_of(r, stores);
+  const Seq right = seq + static_cast<std::uint32_t>(bytes.size());
+  const std::uint32_t first = first_reaching(q, seq);
+  std::uint32_t last = first;
+  while (last < q.range_count && at_or_before(q.ranges[last].left, right)) ++last;
+  const bool room = first != last || q.range_count < kMaxRanges;
+  if (!room || !provide_pages(q, seq, right, context)) {
+    forget_if_empty(r, stores);
+    return false;
+  }
+  merge(q, stores, first, last, seq, right, bytes);
+  remember_recent(q, seq);
+  return true;
+}
+
+std::uint32_t absorb(ReceiveState& r, Seq rcv_nxt, Stores& stores) {
+  Reassembly& q = reassembly_of(r, stores);
+  if (q.range_count == 0 || after(q.ranges[0].left, rcv_nxt)) return 0;
+  const Seq right = q.ranges[0].right;
+  const bool more = q.range_count > 1;
+  const Seq next = more ? q.ranges[1].left : right;
+  Seq left = rcv_nxt;
+  bool moved = true;
+  while (moved && before(left, right)) {
+    const Seq end = earlier_of(page_end(left), right);
+    const bool shared = more && end == right && before(next, page_end(left));
+    moved = move_to_unread(r, stores, left, end, shared);
+    if (moved) left = end;
+  }
+  std::copy(q.ranges.begin() + 1, q.ranges.begin() + q.range_count, q.ranges.begin());
+  --q.range_count;
+  drop_idle_pages(q, stores);
+  forget_if_empty(r, stores);
+  return before(rcv_nxt, left) ? bytes_between(rcv_nxt, left) : 0;
+}
+
+void forget_out_of_order(ReceiveState& r, Stores& stores) {
+  if (r.reassembly == kNil) return;
+  const Reassembly& q = reassembly_of(r, stores);
+  for (std::uint32_t i = 0; i < q.page_count; ++i) stores.blocks.free(q.pages[i].block);
+  stores.blocks.free(r.reassembly);
+  r.reassembly = kNil;
+}
+
+std::uint8_t fill_sack(const ReceiveState& r, Stores& stores, std::size_t limit,
+                       std::array<SackBlock, kMaxSackBlocks>& out) {
+  if (r.reassembly == kNil) return 0;
+  const Reassembly& q = reassembly_of(r, stores);
+  std::uint8_t count = 0;
+  for (std::uint32_t i = 0; i < q.recent_count && count < limit; ++i) {
+    const std::uint32_t at = first_reaching(q, q.recent[i] + 1);
+    if (at == q.range_count || after(q.ranges[at].left, q.recent[i])) continue;
+    const SackBlock block{q.ranges[at].left, q.ranges[at].right};
+    if (std::find(out.begin(), out.begin() + count, block) != out.begin() + count) continue;
+    out[count++] = block;
+  }
+  return count;
+}
+
+}  // namespace millrace::tcp

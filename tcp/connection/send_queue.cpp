@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The send queue (RFC 9293 §3.10.2). Bounded by send_buffer bytes and by the pools; a write that
+// finds either full is cut short and the application hears of room later.
+#include "tcp/connection/send_queue.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "tcp/connection/calls.h"
+#include "tcp/connection/timers.h"
+
+namespace millrace::tcp {
+namespace {
+
+// Lasting memory below this is copied all the same: a reference costs a chunk and a piece of a
+// segment, and a queue of tiny references would make seek() slow.
+constexpr std::size_t kReferFrom = 256;
+
+[[nodiscard]] bool may_send(const Connection& c) {
+  if (c.has(Connection::kFinQueued)) return false;
+  switch (c.state) {
+    case State::syn_sent:
+    case State::syn_received:
+    case State::established:
+    case State::close_wait:
+      return true;
+    case State::closed:
+    case State::listen:
+    case State::fin_wait_1:
+    case State::fin_wait_2:
+    case State::closing:
+    case State::last_ack:
+    case State::time_wait:
+      return false;
+  }
+  return false;
+}
+
+void link(SendState& st, Stores& stores, std::uint32_t index) {
+  if (st.chunk_tail == kNil) {
+    st.chunk_head = index;
+    st.cursor_chunk = index;
+    st.cursor_offset = 0;
+  } else {
+    stores.chunks[st.chunk_tail].next = index;
+  }
+  st.chunk_tail = index;
+}
+
+[[nodiscard]] bool append_reference(SendState& st, Stores& stores,
+                                    std::span<const std::byte> bytes) {
+  const std::uint32_t index = stores.chunks.create();
+  if (index == kNil) return false;
+  Chunk& chunk = stores.chunks[index];
+  chunk.data = bytes.data();
+  chunk.bytes = static_cast<std::uint32_t>(bytes.size());
+  link(st, stores, index);
+  return true;
+}
+
+// Room behind the last chunk, if it is a block of ours.
+[[nodiscard]] std::span<std::byte> tail_room(const SendState& st, Stores& stores) {
+  if (st.chunk_tail == kNil) return {};
+  const Chunk& tail = stores.chunks[st.chunk_tail];
+  if (tail.block == kNil) return {};
+  return std::span(stores.blocks[tail.block].bytes).subspan(tail.bytes);
+}
+
+[[nodiscard]] bool append_block(SendState& st, Stores& stores) {
+  const std::uint32_t index = stores.chunks.create();
+  if (index == kNil) return false;
+  const std::uint32_t block = stores.blocks.create();
+  if (block == kNil) {
+    stores.chunks.free(index);
+    return false;
+  }
+  Chunk& chunk = stores.chunks[index];
+  chunk.data = stores.blocks[block].bytes.data();
+  chunk.block = block;
+  link(st, stores, index);
+  return true;
+}
+
+[[nodiscard]] std::size_t append_copy(SendState& st, Stores& stores,
+                                      std::span<const std::byte> bytes) {
+  std::size_t copied = 0;
+  while (copied < bytes.size()) {
+    std::span<std::byte> room = tail_room(st, stores);
+    if (room.empty()) {
+      if (!append_block(st, stores)) break;
+      room = tail_room(st, stores);
+    }
+    const std::size_t n = std::min(room.size(), bytes.size() - copied);
+    std::memcpy(room.data(), bytes.data() + copied, n);
+    stores.chunks[st.chunk_tail].bytes += static_cast<std::uint32_t>(n);
+    copied += n;
+  }
+  return copied;
+}
+
+// A write was cut short. If nothing of this connection is queued, no ACK will ever tell it that
+// there is room again, so a timer asks.
+void block_writer(Connection& c, const Context& context) {
+  c.set(Connection::kWriteBlocked);
+  if (c.send != kNil) return;
+  if (c.send_timer != SendTimer::none && c.send_timer != SendTimer::keepalive) return;
+  c.send_timer = SendTimer::memory;
+  c.send_deadline = deadline_after(context.now, kMemoryRetry);
+}
+
+}  // namespace
+
+bool ensure_send_state(Connection& c, const Context& context) {
+  if (c.send != kNil) return true;
+  const std::uint32_t index = context.stores.send.create();
+  if (index == kNil) return false;
+  SendState& st = context.stores.send[index];
+  st.recover = c.snd_una - 1;
+  st.unacked_since = tick_of(context.now);
+  // Between two SendStates the time of the last send rests in send_deadline (connection.h). Under
+  // keepalive that is when anything was last heard, which is later.
+  switch (c.send_timer) {
+    case SendTimer::none:
+      st.last_send = c.send_deadline;
+      break;
+    case SendTimer::keepalive:
+      st.last_send = c.send_deadline - ticks_for(context.config.keepalive_idle);
+      break;
+    case SendTimer::retransmit:
+    case SendTimer::persist:
+    case SendTimer::fin_wait_2:
+    case SendTimer::memory:
+      st.last_send = st.unacked_since;
+      break;
+  }
+  c.send = index;
+  return true;
+}
+
+void free_chain(Stores& stores, std::uint32_t head) {
+  while (head != kNil) {
+    const Chunk chunk = stores.chunks[head];
+    if (chunk.block != kNil) stores.blocks.free(chunk.block);
+    stores.chunks.free(head);
+    head = chunk.next;
+  }
+}
+
+void release_send_state(Connection& c, const Context& context) {
+  if (c.send == kNil) return;
+  const SendState& st = context.stores.send[c.send];
+  const Tick last_send = st.last_send;
+  free_chain(context.stores, st.chunk_head);
+  context.stores.send.free(c.send);
+  c.send = kNil;
+  c.clear(Connection::kProbeOwed);
+  c.send_timer = SendTimer::none;
+  c.send_deadline = last_send;
+}
+
+QueuePosition seek(const SendState& st, const Stores& stores, std::uint32_t offset) {
+  QueuePosition at{st.chunk_head, st.head_offset};
+  while (at.chunk != kNil) {
+    const Chunk& chunk = stores.chunks[at.chunk];
+    const std::uint32_t here = chunk.bytes - at.offset;
+    if (offset < here || chunk.next == kNil) break;
+    offset -= here;
+    at = {chunk.next, 0};
+  }
+  at.offset += offset;
+  return at;
+}
+
+std::uint32_t gather(const Stores& stores, QueuePosition& at, std::uint32_t bytes,
+                     SegmentOut& out) {
+  std::uint32_t gathered = 0;
+  out.piece_count = 0;
+  while (gathered < bytes) {
+    const Chunk& chunk = stores.chunks[at.chunk];
+    if (at.offset == chunk.bytes) {
+      at = {chunk.next, 0};
+      continue;
+    }
+    if (out.piece_count == kMaxPieces) break;
+    const std::uint32_t n = std::min(chunk.bytes - at.offset, bytes - gathered);
+    out.pieces[out.piece_count++] = std::span(chunk.data + at.offset, n);
+    at.offset += n;
+    gathered += n;
+  }
+  return gathered;
+}
+
+void drop_acknowledged(SendState& st, Stores& stores, std::uint32_t bytes) {
+  st.queued_bytes -= bytes;
+  std::uint32_t left = st.head_offset + bytes;
+  while (st.chunk_head != kNil) {
+    const Chunk& chunk = stores.chunks[st.chunk_head];
+    if (left < chunk.bytes) break;
+    left -= chunk.bytes;
+    const std::uint32_t gone = st.chunk_head;
+    st.chunk_head = chunk.next;
+    if (st.cursor_chunk == gone) {
+      st.cursor_chunk = chunk.next;
+      st.cursor_offset = 0;
+    }
+    if (chunk.block != kNil) stores.blocks.free(chunk.block);
+    stores.chunks.free(gone);
+  }
+  if (st.chunk_head == kNil) st.chunk_tail = kNil;
+  st.head_offset = left;
+  if (st.cursor_chunk == st.chunk_head && st.cursor_offset < left) st.cursor_offset = left;
+}
+
+bool became_writable(Connection& c, const Context& context) {
+  if (!c.has(Connection::kWriteBlocked)) return false;
+  const std::size_t free_bytes = send_space(c, context);
+  if (free_bytes < context.config.send_buffer / 3) return false;
+  const Stores& stores = context.stores;
+  if (stores.blocks.live() == stores.blocks.capacity() ||
+      stores.chunks.live() == stores.chunks.capacity()) {
+    return false;
+  }
+  if (c.send == kNil && stores.send.live() == stores.send.capacity()) return false;
+  c.clear(Connection::kWriteBlocked);
+  return true;
+}
+
+std::size_t send_space(const Connection& c, const Context& context) {
+  if (!may_send(c)) return 0;
+  const std::uint32_t queued = c.send == kNil ? 0 : context.stores.send[c.send].queued_bytes;
+  const std::uint32_t limit = context.config.send_buffer;
+  return queued < limit ? limit - queued : 0;
+}
+
+std::uint32_t unsent_bytes(const Connection& c, const Context& context) {
+  if (c.send == kNil) return 0;
+  const SendState& st = context.stores.send[c.send];
+  const std::uint32_t syn = c.state == State::syn_sent || c.state == State::syn_received ? 1 : 0;
+  const std::uint32_t flight = flight_bytes(c);
+  const std::uint32_t sent = flight > syn ? flight - syn : 0;
+  return st.queued_bytes > sent ? st.queued_bytes - sent : 0;
+}
+
+std::size_t enqueue(Connection& c, std::span<const std::byte> bytes, bool copy,
+                    const Context& context) {
+  if (!may_send(c) || bytes.empty()) return 0;
+  const bool had_none = c.send == kNil;
+  if (!ensure_send_state(c, context)) {
+    block_writer(c, context);
+    return 0;
+  }
+  SendState& st = context.stores.send[c.send];
+  const std::uint32_t limit = context.config.send_buffer;
+  const std::size_t room = st.queued_bytes < limit ? limit - st.queued_bytes : 0;
+  const std::span<const std::byte> fits = bytes.first(std::min(bytes.size(), room));
+  std::size_t taken = 0;
+  if (copy || fits.size() < kReferFrom) {
+    taken = append_copy(st, context.stores, fits);
+  } else if (append_reference(st, context.stores, fits)) {
+    taken = fits.size();
+  }
+  st.queued_bytes += static_cast<std::uint32_t>(taken);
+  if (had_none && taken == 0) {
+    context.stores.send.free(c.send);
+    c.send = kNil;
+  }
+  if (taken < bytes.size()) block_writer(c, context);
+  return taken;
+}
+
+}  // namespace millrace::tcp

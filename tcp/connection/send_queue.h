@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Bytes that the application gave and the peer has not acknowledged: a chain of chunks in
+// SendState. Small writes are copied together into blocks; large ones of lasting memory are only
+// referred to, so that a retransmission costs headers alone. SEND is RFC 9293 §3.10.2.
+#pragma once
+
+#include <cstdint>
+
+#include "tcp/connection/connection.h"
+#include "tcp/connection/context.h"
+#include "tcp/wire/segment.h"
+
+namespace millrace::tcp {
+
+/// Where a byte of the queue lies. An offset at the end of its chunk means the start of the next.
+struct QueuePosition {
+  std::uint32_t chunk = kNil;
+  std::uint32_t offset = 0;
+};
+
+/// False if the pool is empty.
+[[nodiscard]] bool ensure_send_state(Connection& c, const Context& context);
+/// Frees the queue and the SendState; remembers when we last sent, for the idle restart.
+void release_send_state(Connection& c, const Context& context);
+
+/// The position `offset` bytes beyond SND.UNA, found from the head of the chain.
+[[nodiscard]] QueuePosition seek(const SendState& st, const Stores& stores, std::uint32_t offset);
+/// Describes up to `bytes` from `at` in out.pieces, at most kMaxPieces of them, moves `at` behind
+/// them and returns how many.
+std::uint32_t gather(const Stores& stores, QueuePosition& at, std::uint32_t bytes, SegmentOut& out);
+/// `bytes` from SND.UNA on have been acknowledged.
+void drop_acknowledged(SendState& st, Stores& stores, std::uint32_t bytes);
+
+/// If a write was refused and there is room again (a third of the buffer and a free block), true
+/// once.
+[[nodiscard]] bool became_writable(Connection& c, const Context& context);
+
+/// Frees a chain of chunks and the blocks they own.
+void free_chain(Stores& stores, std::uint32_t head);
+
+}  // namespace millrace::tcp
