@@ -38,7 +38,9 @@ bool update_send_window(Connection& c, const SegmentIn& segment) {
 }
 
 // A sample from the segment we timed, which was not sent again (Karn); else, after retransmissions,
-// from the echoed timestamp, which tells the copies apart (RFC 7323 §4.1).
+// from the echoed timestamp, which tells the copies apart (RFC 7323 §4.1). Only the latest copy
+// counts: an echo of an earlier one may be the answer to a later one after its ACK was lost, and
+// would put the whole timeout into the estimate.
 void sample_rtt(Connection& c, SendState& st, const SegmentIn& segment, const Context& context) {
   if (st.rtt_at != Instant{}) {
     if (before(segment.ack, st.rtt_seq)) return;
@@ -48,11 +50,8 @@ void sample_rtt(Connection& c, SendState& st, const SegmentIn& segment, const Co
   }
   if (!c.has(Connection::kTimestamps) || segment.options.tsecr == 0) return;
   const std::uint32_t ms = tsval_of(c, context.now) - segment.options.tsecr;
-  constexpr std::uint32_t kBelievableMs = 120'000;
-  if (ms > kBelievableMs) {
-    ++context.counters.TSEcrRejected;
-    return;
-  }
+  const Duration since_sent = ticks_to_duration(tick_of(context.now) - st.last_send);
+  if (Duration{1ms} * ms > since_sent + kTick + 1ms) return;
   take_rtt_sample(c, std::max(ms, 1U) * 1000);
 }
 

@@ -44,7 +44,7 @@ struct SendState {
   Seq limited_from;  // SND.NXT before limited transmit (RFC 3042)
   Seq rtt_seq;       // the end of the segment being timed (Karn); valid if rtt_at is not zero
   Instant rtt_at{};
-  Tick last_send = 0;      // data or FIN
+  Tick last_send = 0;      // of anything that takes sequence space
   Tick unacked_since = 0;  // when SND.UNA last moved, or went out first after all was acknowledged
   std::int32_t inflation = 0;   // bytes beside cwnd: limited transmit and fast recovery
   std::uint8_t dup_acks = 0;    // saturates

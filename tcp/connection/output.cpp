@@ -197,6 +197,7 @@ void emit_retransmit(Connection& c, const Plan& plan, const Context& context, Se
   count_retransmission(c, st, c.snd_una, context);
   st.retransmit_first = false;
   st.rtt_at = Instant{};  // Karn
+  st.last_send = tick_of(context.now);
   arm_retransmit(c, context);
 }
 
@@ -224,6 +225,7 @@ void emit_syn(Connection& c, const Context& context, SegmentOut& out) {
   st.retransmit_first = false;
   const bool first = c.snd_nxt == c.snd_una;
   st.rtt_at = first ? context.now : Instant{};
+  st.last_send = tick_of(context.now);
   if (first) {
     c.snd_nxt += 1;
     st.rtt_seq = c.snd_nxt;
