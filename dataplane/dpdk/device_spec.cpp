@@ -114,7 +114,8 @@ Error unknown_driver(const DeviceSpec& spec) {
                   "' names neither a driver nor a PCI address; drivers are " + joined(names) +
                   ", addresses look like 0000:03:00.0.",
               ""};
-  const std::string near = nearest(spec.driver, names);
+  const bool prefixed = spec.driver.starts_with("net_");
+  const std::string near = nearest(prefixed ? spec.driver : "net_" + spec.driver, names);
   if (!near.empty())
     error.hint = "Did you mean " + near + "0" + spec.text.substr(spec.name.size()) + "?";
   return error;
