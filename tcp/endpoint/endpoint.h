@@ -78,7 +78,7 @@ enum class OpenError : std::uint8_t {
   none,
   no_free_port,  // every port of the range is in use towards this destination
   time_wait,     // the free ones are all in TIME_WAIT and the policy says wait
-  in_use,        // the local_port asked for is in use
+  in_use,        // the local_port asked for is in use, or its replies arrive at another core
   no_memory,     // a bounded pool is empty
   bad_address,   // unspecified, multicast, broadcast or of two families
 };

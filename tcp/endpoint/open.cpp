@@ -35,9 +35,33 @@ namespace {
   return may_reuse(e, ref) ? PortState::reusable : PortState::time_wait;
 }
 
-/// Completes `tuple` with a local port that may be used.
+/// Which local ports bring the replies of this remote end to this core. Two loads a candidate.
+class PortsOfThisCore {
+ public:
+  PortsOfThisCore(const EndpointConfig& config, const FourTuple& t)
+      : steering_(config.steering.get()), worker_(config.worker), v4_(t.local.is_v4()) {
+    if (steering_ != nullptr) {
+      others_ = steering_->without_local_port(t.local, t.remote, t.remote_port);
+    }
+  }
+  [[nodiscard]] bool has(std::uint16_t port) const {
+    return steering_ == nullptr ||
+           steering_->worker_of(others_ ^ steering_->local_port(v4_, port)) == worker_;
+  }
+
+ private:
+  const FlowSteering* steering_;
+  std::uint16_t worker_;
+  bool v4_;
+  std::uint32_t others_ = 0;
+};
+
+/// Completes `tuple` with a local port that may be used. Ports whose replies arrive at another core
+/// are that core's: in use, as far as this one is concerned.
 [[nodiscard]] OpenError choose_port(EndpointImpl& e, std::uint16_t wanted, FourTuple& tuple) {
+  const PortsOfThisCore here(e.config, tuple);
   if (wanted != 0) {
+    if (!here.has(wanted)) return OpenError::in_use;
     tuple.local_port = wanted;
     switch (look(e, tuple)) {
       case PortState::free:
@@ -51,6 +75,7 @@ namespace {
   }
   FourTuple candidate = tuple;
   const PortChoice choice = e.ports.choose(tuple, [&](std::uint16_t port) {
+    if (!here.has(port)) return PortState::in_use;
     candidate.local_port = port;
     return look(e, candidate);
   });

@@ -85,8 +85,8 @@ class CallerApp final : public tcp::App {
         (void)endpoint.send(e.connection, kBytes, tcp::Lifetime::fixed);
         break;
       case tcp::EventKind::data:
-        endpoint.consume(e.connection, e.bytes.size());
         echoed.fetch_add(static_cast<std::uint32_t>(e.bytes.size()));
+        endpoint.consume(e.connection, e.bytes.size());  // empties e.bytes
         endpoint.close(e.connection);
         break;
       case tcp::EventKind::closed:

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Active opens where a port spreads segments over several cores: every local port that is chosen
+// brings the replies to the core that opened, and the cores share all ports between them.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <memory>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "tcp/base/flow_steering.h"
+#include "tcp/endpoint/endpoint.h"
+
+namespace millrace::tcp {
+namespace {
+
+constexpr std::uint16_t kWorkers = 3;
+constexpr Instant kNow{Duration{1'000'000'000}};
+
+std::shared_ptr<const FlowSteering> some_steering() {
+  std::array<std::uint8_t, FlowSteering::kKeyBytes> key{};
+  std::mt19937 random(1);
+  for (std::uint8_t& byte : key) byte = static_cast<std::uint8_t>(random());
+  std::vector<std::uint16_t> reta(128);
+  for (std::size_t i = 0; i < reta.size(); ++i) reta[i] = static_cast<std::uint16_t>(i % kWorkers);
+  return std::make_shared<FlowSteering>(key, std::move(reta));
+}
+
+std::unique_ptr<Endpoint> endpoint_of(std::uint16_t worker,
+                                      const std::shared_ptr<const FlowSteering>& steering) {
+  EndpointConfig config;
+  config.max_connections = config.max_send_states = 4096;
+  config.first_port = 60'000;
+  config.last_port = 60'999;
+  config.steering = steering;
+  config.worker = worker;
+  auto made = Endpoint::create(config);
+  EXPECT_TRUE(made.ok());
+  return std::move(made).value();
+}
+
+class Steering : public testing::TestWithParam<bool> {
+ protected:
+  static OpenRequest request() {
+    OpenRequest r;
+    std::array<std::uint8_t, 16> bytes{0x20, 0x01};
+    r.local = GetParam() ? Address::v6(bytes) : Address::v4(0xc612'0010);
+    bytes[15] = 1;
+    r.remote = GetParam() ? Address::v6(bytes) : Address::v4(0xc612'0001);
+    r.remote_port = 443;
+    return r;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Families, Steering, testing::Values(false, true),
+                         [](const auto& p) { return p.param ? "v6" : "v4"; });
+
+TEST_P(Steering, RepliesComeBackToTheCoreThatOpened) {
+  const auto steering = some_steering();
+  std::set<std::uint16_t> all;
+  for (std::uint16_t worker = 0; worker < kWorkers; ++worker) {
+    const auto endpoint = endpoint_of(worker, steering);
+    OpenResult opened;
+    while ((opened = endpoint->connect(request(), kNow)).error == OpenError::none) {
+      const auto status = endpoint->status(opened.connection);
+      ASSERT_TRUE(status.has_value());
+      ASSERT_EQ(steering->worker_of(status->tuple), worker);
+      EXPECT_TRUE(all.insert(status->tuple.local_port).second);
+    }
+    EXPECT_EQ(opened.error, OpenError::no_free_port);
+  }
+  EXPECT_EQ(all.size(), 1000U) << "between them they have every port of the range";
+}
+
+TEST_P(Steering, APortThatIsAnotherCoresIsRefused) {
+  const auto steering = some_steering();
+  const auto endpoint = endpoint_of(0, steering);
+  OpenRequest r = request();
+  int refused = 0;
+  for (r.local_port = 2000; r.local_port < 2100; ++r.local_port) {
+    const bool ours =
+        steering->worker_of(FourTuple{r.local, r.remote, r.local_port, r.remote_port}) == 0;
+    const OpenError expected = ours ? OpenError::none : OpenError::in_use;
+    EXPECT_EQ(endpoint->connect(r, kNow).error, expected);
+    refused += ours ? 0 : 1;
+  }
+  EXPECT_GT(refused, 30);
+}
+
+}  // namespace
+}  // namespace millrace::tcp
