@@ -51,7 +51,8 @@ class Splitter {
     app_.get_formatter()->column_width(34);
     const auto ignore = [](const CLI::results_t&) { return true; };
     for (const Option& option : command.options.all()) {
-      const std::string name = option.positional ? option.name : "--" + option.name;
+      const std::string letter = option.letter.empty() ? "" : "-" + option.letter + ",";
+      const std::string name = option.positional ? option.name : letter + "--" + option.name;
       CLI::Option* o = option.kind == Option::Kind::toggle
                            ? app_.add_flag(name, option.help)
                            : app_.add_option(name, ignore, option.help)

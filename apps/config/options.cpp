@@ -10,13 +10,15 @@ namespace millrace {
 Option& OptionSet::add(std::string name, std::string value_name, std::string help,
                        Option::Kind kind) {
   MR_CHECK(find(name) == nullptr);
-  options_.push_back({std::move(name), std::move(value_name), std::move(help), heading_, kind,
+  options_.push_back({std::move(name), /*letter=*/"", std::move(value_name), std::move(help),
+                      heading_, kind,
                       /*positional=*/false, nullptr});
   return options_.back();
 }
 
-void OptionSet::toggle(std::string name, std::string help, bool& target) {
+void OptionSet::toggle(std::string name, std::string help, bool& target, std::string letter) {
   Option& o = add(std::move(name), "", std::move(help), Option::Kind::toggle);
+  o.letter = std::move(letter);
   o.set = [&target](std::string_view word, bool) -> Status {
     auto on = parse_switch(word);
     if (!on) return on.error();

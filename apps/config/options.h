@@ -29,6 +29,7 @@ struct Option {
   enum class Kind : unsigned char { toggle, value, repeated };
 
   std::string name;        // as after the two dashes
+  std::string letter;      // a short form after one dash; usually none
   std::string value_name;  // what stands for the value in the help; empty for a toggle
   std::string help;
   std::string group;  // the heading in the help
@@ -72,7 +73,7 @@ class OptionSet {
   }
 
   /// A flag without a value.
-  void toggle(std::string name, std::string help, bool& target);
+  void toggle(std::string name, std::string help, bool& target, std::string letter = "");
 
   /// One word without dashes: `millrace load URL`.
   template <typename T, typename Parse>
