@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstring>
 #include <span>
+#include <string_view>
 #include <thread>
 
 #include "dataplane/dpdk/eal_log.h"
@@ -22,6 +23,29 @@ namespace {
 constexpr std::uint64_t kRssTypes = RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_TCP |
                                     RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_TCP;
 constexpr std::size_t kMaxKeyBytes = 64;
+
+constexpr std::string_view kTap = "net_tap";
+
+/// The driver gives both sides of a tap one address. Each would take the other's frames for echoes
+/// of its own, a bridge would not forward them, and both would claim one link-local address. So
+/// ours is the neighbour of the kernel's: the driver does not filter, all frames come to us.
+void part_from_kernel(MacAddress& mac) { mac.back() ^= 1; }
+
+/// The device as the driver shall hear of it: mac= of a tap is to be ours, so the kernel gets
+/// another.
+std::string text_for_driver(const DeviceSpec& spec) {
+  std::string text = spec.text;
+  const std::string mac = spec.argument("mac");
+  rte_ether_addr own{};
+  if (spec.driver != kTap || rte_ether_unformat_addr(mac.c_str(), &own) != 0) return text;
+  MacAddress kernel{};
+  std::copy_n(own.addr_bytes, kernel.size(), kernel.begin());
+  part_from_kernel(kernel);
+  std::copy_n(kernel.begin(), kernel.size(), own.addr_bytes);
+  std::array<char, RTE_ETHER_ADDR_FMT_SIZE> words{};
+  rte_ether_format_addr(words.data(), words.size(), &own);
+  return text.replace(text.find("mac=" + mac) + 4, mac.size(), words.data());
+}
 
 bool asks_for_offload(rte_mbuf* const* packets, std::uint16_t count) {
   std::uint64_t all = 0;
@@ -66,7 +90,7 @@ Error EthDevice::failed(const char* doing, int code) const {
 
 Status EthDevice::attach(const DeviceSpec& spec) {
   spec_ = spec;
-  if (!spec.pci && rte_dev_probe(spec.text.c_str()) != 0) {
+  if (!spec.pci && rte_dev_probe(text_for_driver(spec).c_str()) != 0) {
     return explain_failed_device(spec, EalLog::instance().text());
   }
   if (rte_eth_dev_get_port_by_name(spec.name.c_str(), &id_) != 0) {
@@ -111,7 +135,7 @@ Status EthDevice::configure(std::uint16_t rx_queues, std::uint16_t tx_queues,
   // A tap segments in software, refuses segments that fill the MTU, and cannot do IPv6: no gain.
   const std::uint64_t tso =
       RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
-  if (info_.driver != "net_tap" && (dev_.tx_offload_capa & tso) == tso) {
+  if (info_.driver != kTap && (dev_.tx_offload_capa & tso) == tso) {
     conf_.txmode.offloads |= tso;
   } else {
     conf_.txmode.offloads |= dev_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
@@ -235,6 +259,7 @@ void EthDevice::describe() {
   rte_ether_addr mac{};
   rte_eth_macaddr_get(id_, &mac);
   std::copy_n(mac.addr_bytes, info_.mac.size(), info_.mac.begin());
+  if (info_.driver == kTap) part_from_kernel(info_.mac);
   const std::uint64_t tx = conf_.txmode.offloads;
   info_.tx_ip_checksum = (tx & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
   info_.tx_tcp_checksum = (tx & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0;

@@ -5,7 +5,9 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -137,6 +139,18 @@ class Kernel : public testing::Test {
   std::vector<Device> devices_;
 };
 
+/// The address of the kernel's side; of nobody if the interface is not there.
+MacAddress kernel_mac(const std::string& interface) {
+  ifreq request{};
+  interface.copy(request.ifr_name, IFNAMSIZ - 1);
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  EXPECT_EQ(ioctl(fd, SIOCGIFHWADDR, &request), 0);
+  close(fd);
+  MacAddress mac{};
+  std::memcpy(mac.data(), request.ifr_hwaddr.sa_data, mac.size());
+  return mac;
+}
+
 std::uint16_t source_port_of_syn(const Frame& f) {
   const auto* b = reinterpret_cast<const std::uint8_t*>(f.data);
   if (f.length < 54 || b[12] != 0x08 || b[13] != 0x00 || b[23] != 6) return 0;
@@ -169,6 +183,19 @@ TEST_F(Kernel, ATapAnswersArpAndVerifiesChecksums) {
   EXPECT_EQ(stats.tx_rejected, 0U);
 }
 
+TEST_F(Kernel, ATapHasTwoSidesWithAnAddressEach) {
+  open_device("net_tap0,iface=dpdktest0", 1);
+  if (HasFatalFailure()) return;
+  EXPECT_NE(device().ports[0]->info().mac, kernel_mac("dpdktest0"));
+}
+
+TEST_F(Kernel, TheAddressGivenToATapIsOurs) {
+  open_device("net_tap0,iface=dpdktest0,mac=02:00:00:00:00:0F", 1);
+  if (HasFatalFailure()) return;
+  EXPECT_EQ(device().ports[0]->info().mac, (MacAddress{2, 0, 0, 0, 0, 15}));
+  EXPECT_NE(device().ports[0]->info().mac, kernel_mac("dpdktest0"));
+}
+
 TEST_F(Kernel, ATapFillsInChecksumsThatAreLeftToIt) {
   open_device("net_tap0,iface=dpdktest0", 1);
   if (HasFatalFailure()) return;
@@ -182,7 +209,7 @@ TEST_F(Kernel, ATapFillsInChecksumsThatAreLeftToIt) {
   ASSERT_EQ(port.allocate({&f, 1}), 1U);
   const auto bytes = syn.bytes();
   std::memcpy(f.data, bytes.data(), bytes.size());
-  std::memcpy(f.data, port.info().mac.data(), 6);  // the kernel's own, unless mac= is given
+  std::memcpy(f.data, kernel_mac("dpdktest0").data(), 6);
   f.length = static_cast<std::uint32_t>(bytes.size());
   f.flags = Frame::kOffloadIpChecksum | Frame::kOffloadTcpChecksum;
   f.l2_length = 14, f.l3_length = 20, f.l4_length = 20;
