@@ -215,7 +215,7 @@ int run(const Options& options) {
   if (!client_end || !server_end) fail((client_end ? server_end : client_end).error());
   const std::uint32_t addresses = 16 + options.idle / 32'768;
   Client client(options, addresses);
-  apps::Echo server;
+  echo::Echo server;
   tcp::ListenRequest listen;
   listen.port = kPort;
   if (const auto listening = server_end.value()->listen(listen); !listening) {
