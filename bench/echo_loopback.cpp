@@ -110,8 +110,8 @@ class Client final : public tcp::App {
         ask(endpoint, event);
         break;
       case tcp::EventKind::data:
-        endpoint.consume(event.connection, event.bytes.size());
         got_[event.user] += static_cast<std::uint32_t>(event.bytes.size());
+        endpoint.consume(event.connection, event.bytes.size());
         if (got_[event.user] < kMessageBytes) break;
         if (--left_[event.user] > 0) {
           ask(endpoint, event);

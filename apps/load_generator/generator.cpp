@@ -96,10 +96,12 @@ void Generator::on_event(const tcp::Event& event) {
     case tcp::EventKind::connected:
       on_connected(event.user);
       break;
-    case tcp::EventKind::data:
-      endpoint_->consume(event.connection, event.bytes.size());
-      on_data(event.user, event.bytes);
+    case tcp::EventKind::data: {
+      const std::span<const std::byte> bytes = event.bytes;  // consuming empties the event
+      endpoint_->consume(event.connection, bytes.size());
+      on_data(event.user, bytes);
       break;
+    }
     case tcp::EventKind::peer_closed:
       on_peer_closed(event.user);
       break;

@@ -45,6 +45,7 @@ struct Event {
   ListenerId listener;                     // accepted
   /// data: the next bytes of the stream in order. Lent for this call of on_events alone; what is not
   /// consumed stays readable and will be lent again by readable() or with the next data event.
+  /// consume() takes from here: copy the span first if you need its bytes after consuming them.
   std::span<const std::byte> bytes;
 };
 
