@@ -42,7 +42,8 @@ std::size_t flush_turn(EndpointImpl& e, Connection& c, std::span<SegmentOut> out
     out[n].tuple = e.tuple_of(c);
     ++n;
   }
-  more = n == most && wants_to_send(c, context);
+  // Only a next_segment() that finds nothing more leaves the timers right: else it is asked again.
+  more = n == most;
   if (c.state != before) {
     --e.states.of(before);
     ++e.states.of(c.state);
