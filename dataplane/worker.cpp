@@ -11,8 +11,9 @@
 namespace millrace {
 namespace {
 
-constexpr Duration kGap = 1ms;     // counted
-constexpr Duration kStall = 10ms;  // long enough that timers may be due whose ACKs lie unread
+constexpr Duration kGap = 1ms;        // counted
+constexpr Duration kStall = 10ms;     // long enough that timers may be due whose ACKs lie unread
+constexpr Duration kLateness = 50ms;  // a caller that sleeps until a deadline wakes sooner
 constexpr int kCatchUpBursts = 64;
 /// A scattered or coalesced packet of 64 KiB in pieces of 2 KiB must fit a burst.
 constexpr std::size_t kMinReceiveFrames = 64;
@@ -71,7 +72,7 @@ Instant WorkerImpl::observe(Instant clock) {
     late_ = gap > kStall;
     if (gap > Worker::kClockJump) {
       const auto deadline = earliest_deadline(now_);
-      if (deadline && local - Worker::kClockJump > std::max(*deadline, now_)) {
+      if (deadline && local - kLateness > std::max(*deadline, now_)) {
         ++stats_.clock_jumps;
         local = std::max(*deadline, now_);
       }

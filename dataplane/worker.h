@@ -8,10 +8,11 @@
 // the driver would not take wait here, in order, and nothing more is pulled until they are gone.
 //
 // Time. The caller says what its clock shows; the worker hands a time of its own to endpoint and
-// application, which never goes back and never leaps past a deadline: a clock that jumps, or a machine
-// that slept, for more than kClockJump beyond what was due stands still for us (and is counted, as no
-// measurement survives it), so that no peer is given up and no TIME_WAIT ends for a clock's sake.
-// Shorter stalls are real: then what has arrived meanwhile is read before any timer fires.
+// application, which never goes back and never leaps past a deadline: when a clock jumps, or a
+// machine slept, for more than kClockJump, our time goes on to what was due and no further (and
+// that is counted, as no measurement survives it), so that no peer is given up and no TIME_WAIT
+// ends for a clock's sake. Shorter stalls are real: what has arrived meanwhile is read before any
+// timer fires. Whoever sleeps between iterations must therefore wake by next_deadline().
 #pragma once
 
 #include <cstdint>

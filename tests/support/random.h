@@ -12,7 +12,8 @@ namespace millrace::test {
 
 class Random {
  public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
+  /// Neighbouring seeds give streams that have nothing in common.
+  explicit Random(std::uint64_t seed) : state_(seed) { state_ = next() ^ std::rotl(seed, 32); }
 
   std::uint64_t next() {
     state_ += 0x9e3779b97f4a7c15;
