@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Checks are against the state after an iteration, when what was due has been sent, unless buffers
+// or the port held it back: such a connection is still in the dirty list.
+#include "tests/sim/invariants.h"
+
+#include <algorithm>
+#include <array>
+
+#include "tcp/connection/timers.h"
+
+namespace millrace::sim {
+namespace {
+
+using tcp::Connection;
+using tcp::SendTimer;
+using tcp::Seq;
+using tcp::State;
+
+constexpr std::uint32_t bit(State s) { return 1U << static_cast<unsigned>(s); }
+
+/// Where a connection can be after any number of RFC 9293 §3.3.2 edges, itself included.
+constexpr std::uint32_t reachable(State s) {
+  constexpr std::uint32_t over = bit(State::closed) | bit(State::time_wait);
+  switch (s) {
+    case State::closed:
+      return bit(State::closed);
+    case State::listen:
+      return bit(State::listen);
+    case State::syn_sent:
+      return bit(State::syn_sent) | reachable(State::syn_received);
+    case State::syn_received:
+      return bit(State::syn_received) | reachable(State::established);
+    case State::established:
+      return bit(State::established) | bit(State::fin_wait_1) | bit(State::fin_wait_2) |
+             bit(State::closing) | bit(State::close_wait) | bit(State::last_ack) | over;
+    case State::fin_wait_1:
+      return bit(State::fin_wait_1) | bit(State::fin_wait_2) | bit(State::closing) | over;
+    case State::fin_wait_2:
+      return bit(State::fin_wait_2) | over;
+    case State::closing:
+      return bit(State::closing) | over;
+    case State::close_wait:
+      return bit(State::close_wait) | bit(State::last_ack) | bit(State::closed);
+    case State::last_ack:
+      return bit(State::last_ack) | bit(State::closed);
+    case State::time_wait:
+      return over;
+  }
+  return 0;
+}
+
+bool is_synchronized(State s) {
+  return s != State::closed && s != State::listen && s != State::syn_sent &&
+         s != State::syn_received;
+}
+
+std::string number(std::uint64_t n) { return std::to_string(n); }
+
+}  // namespace
+
+std::string Invariants::check(Instant now) {
+  if (seen_.size() < impl_.connections.touched()) seen_.resize(impl_.connections.touched());
+  for (std::uint32_t i = 0; i < impl_.connections.touched(); ++i) {
+    const Connection& c = impl_.connections[i];
+    if (c.generation == 0 || tcp::is_over(c)) {
+      seen_[i].state = State::closed;
+      continue;
+    }
+    std::string wrong = check_connection(c, seen_[i], i, now);
+    if (!wrong.empty()) {
+      return "connection in slot " + number(i) + ", " + std::string(name_of(c.state)) + ": " +
+             wrong;
+    }
+  }
+  return check_counts();
+}
+
+std::string Invariants::check_connection(const Connection& c, Seen& seen, std::uint32_t index,
+                                         Instant now) {
+  if (seen.generation != c.generation) {
+    seen = {};
+    seen.generation = c.generation;
+    seen.state = c.state;
+    if (impl_.resolve({index, 0}) != nullptr) return "8: generation 0 resolves";
+  } else if ((reachable(seen.state) & bit(c.state)) == 0) {
+    return "7: came from " + std::string(name_of(seen.state));
+  }
+  const auto ref = impl_.index.find(impl_.hash_of(c), [&](tcp::EntryRef r) {
+    return r == tcp::EntryRef(tcp::EntryKind::connection, index);
+  });
+  if (!ref.exists()) return "8: not in the index";
+  std::string wrong;
+  if (is_synchronized(c.state)) {
+    wrong = check_sequences(c, seen);
+    if (wrong.empty()) wrong = check_congestion(c, seen);
+  }
+  if (wrong.empty()) wrong = check_send_queue(c);
+  if (wrong.empty()) wrong = check_timers(c, now);
+  seen.state = c.state;
+  seen.synchronized = is_synchronized(c.state);
+  seen.snd_una = c.snd_una;
+  seen.snd_nxt = c.snd_nxt;
+  seen.rcv_nxt = c.rcv_nxt;
+  seen.rcv_adv = c.rcv_adv;
+  seen.allowance = c.congestion.cwnd;
+  if (c.send != kNil) {
+    const std::int64_t with = std::int64_t{c.congestion.cwnd} + impl_.stores.send[c.send].inflation;
+    seen.allowance = static_cast<std::uint32_t>(std::max<std::int64_t>(with, seen.allowance));
+  }
+  return wrong;
+}
+
+std::string Invariants::check_sequences(const Connection& c, Seen& seen) const {
+  const Seq edge = c.snd_una + c.snd_wnd;
+  seen.right_edge = seen.synchronized ? tcp::later_of(seen.right_edge, edge) : edge;
+  if (after(c.snd_una, c.snd_nxt)) return "1: SND.UNA beyond SND.NXT";
+  if (after(c.snd_nxt, seen.right_edge + 2)) {
+    return "1, 4: SND.NXT " + number(tcp::bytes_between(seen.right_edge, c.snd_nxt)) +
+           " beyond every window offered";
+  }
+  if (before(c.rcv_adv, c.rcv_nxt) && !c.has(Connection::kFinReceived)) {
+    return "2: RCV.NXT beyond the advertised edge";
+  }
+  if (!seen.synchronized) return {};
+  if (before(c.snd_una, seen.snd_una)) return "1: SND.UNA went back";
+  if (before(c.snd_nxt, seen.snd_nxt)) return "1: SND.NXT went back";
+  if (before(c.rcv_nxt, seen.rcv_nxt)) return "2: RCV.NXT went back";
+  if (before(c.rcv_adv, seen.rcv_adv)) return "2: the advertised edge went back";
+  return {};
+}
+
+std::string Invariants::check_send_queue(const Connection& c) const {
+  const std::uint32_t flight = tcp::bytes_between(c.snd_una, c.snd_nxt);
+  if (c.send == kNil) {
+    return flight == 0 ? std::string() : "6: " + number(flight) + " in flight and no send state";
+  }
+  const tcp::SendState& s = impl_.stores.send[c.send];
+  std::uint64_t chained = 0;
+  for (std::uint32_t i = s.chunk_head; i != kNil; i = impl_.stores.chunks[i].next) {
+    chained += impl_.stores.chunks[i].bytes;
+    if (chained > (std::uint64_t{1} << 32)) return "6: the send queue is a circle";
+  }
+  if (chained != std::uint64_t{s.queued_bytes} + s.head_offset) {
+    return "6: chunks hold " + number(chained) + " bytes, the queue says " +
+           number(s.queued_bytes) + " after " + number(s.head_offset);
+  }
+  const bool syn = c.state == State::syn_sent || c.state == State::syn_received;
+  const std::uint32_t control = (syn ? 1U : 0U) + (c.has(Connection::kFinSent) ? 1U : 0U);
+  if (flight > s.queued_bytes + control) {
+    return "6: " + number(flight) + " in flight of " + number(s.queued_bytes) + " queued";
+  }
+  return {};
+}
+
+std::string Invariants::check_congestion(const Connection& c, const Seen& seen) const {
+  if (c.mss == 0) return "15: MSS is 0";
+  if (c.congestion.cwnd < c.mss) {
+    return "15: cwnd " + number(c.congestion.cwnd) + " below one MSS of " + number(c.mss);
+  }
+  const Duration rto = tcp::retransmission_timeout(c, config_);
+  if (rto < config_.min_rto || rto > config_.max_rto) {
+    return "15: RTO of " + number(to_us(rto)) + " us";
+  }
+  // A probe and a FIN may go beyond; limited transmit is two segments.
+  if (!seen.synchronized || !before(seen.snd_nxt, c.snd_nxt)) return {};
+  std::int64_t allowance = c.congestion.cwnd;
+  if (c.send != kNil) allowance += std::max(impl_.stores.send[c.send].inflation, 0);
+  allowance = std::max<std::int64_t>(allowance, seen.allowance) + 3 * std::int64_t{c.mss};
+  const std::uint32_t flight = tcp::bytes_between(c.snd_una, c.snd_nxt);
+  if (flight > allowance) {
+    return "4: " + number(flight) + " in flight with cwnd " + number(c.congestion.cwnd);
+  }
+  return {};
+}
+
+std::string Invariants::check_timers(const Connection& c, Instant now) const {
+  const auto deadline = tcp::earliest_deadline(c);
+  // One that still has something to send gets its timer when it has sent.
+  const bool held_back = c.has(Connection::kDirty);
+  if (deadline && !held_back) {
+    if (c.timer.prev == kNil) return "10: a deadline and no timer in the wheel";
+    if (tick_before(*deadline, c.timer.filed)) return "10: filed after its deadline";
+    const Tick late = tick_of(now) - *deadline;
+    if (tick_before(*deadline, tick_of(now)) && late > ticks_for(10ms)) {
+      return "10: a timer " + number(late) + " ticks late";
+    }
+  }
+  if (held_back) return {};
+  bool needs = c.snd_una != c.snd_nxt;
+  switch (c.state) {
+    case State::syn_sent:
+    case State::syn_received:
+    case State::fin_wait_1:
+    case State::closing:
+    case State::last_ack:
+      needs = true;
+      break;
+    case State::fin_wait_2:
+      needs = c.has(Connection::kOwnerGone);
+      break;
+    case State::closed:
+    case State::listen:
+    case State::established:
+    case State::close_wait:
+    case State::time_wait:
+      break;
+  }
+  if (needs && c.send_timer == SendTimer::none) return "9: nothing will ever wake it";
+  return {};
+}
+
+std::string Invariants::check_counts() const {
+  std::uint32_t filed = 0;
+  std::uint32_t live = 0;
+  std::array<std::uint64_t, tcp::kStateCount> in_state{};
+  for (std::uint32_t i = 0; i < impl_.connections.touched(); ++i) {
+    const Connection& c = impl_.connections[i];
+    if (c.generation == 0 || tcp::is_over(c)) continue;
+    ++live;
+    ++in_state[static_cast<std::size_t>(c.state)];
+    if (c.timer.prev != kNil) ++filed;
+  }
+  if (filed != impl_.wheel.armed()) {
+    return "10: " + number(impl_.wheel.armed()) + " timers in the wheel, " + number(filed) +
+           " connections filed";
+  }
+  for (const State s : {State::syn_sent, State::established, State::fin_wait_1, State::fin_wait_2,
+                        State::close_wait, State::closing, State::last_ack}) {
+    if (in_state[static_cast<std::size_t>(s)] != impl_.states.of(s)) {
+      return "12: " + number(in_state[static_cast<std::size_t>(s)]) + " connections are " +
+             std::string(name_of(s)) + ", the count says " + number(impl_.states.of(s));
+    }
+  }
+  if (impl_.states.of(State::time_wait) != impl_.time_wait.size()) {
+    return "12: TIME-WAIT holds " + number(impl_.time_wait.size()) + ", the count says " +
+           number(impl_.states.of(State::time_wait));
+  }
+  const std::uint64_t entries = live + impl_.half_open.size() + impl_.time_wait.size();
+  if (impl_.index.size() != entries) {
+    return "8: " + number(impl_.index.size()) + " entries in the index for " + number(entries);
+  }
+  return {};
+}
+
+std::string Invariants::check_empty() const {
+  const tcp::Stores& s = impl_.stores;
+  const auto left = [](const char* what, std::uint64_t n) {
+    return "12: " + number(n) + " left of " + what;
+  };
+  if (impl_.connections.live() != 0) return left("connections", impl_.connections.live());
+  if (s.send.live() != 0) return left("send states", s.send.live());
+  if (s.receive.live() != 0) return left("receive states", s.receive.live());
+  if (s.chunks.live() != 0) return left("chunks", s.chunks.live());
+  if (s.blocks.live() != 0) return left("blocks", s.blocks.live());
+  if (s.pairs.live() != 0) return left("IPv6 address pairs", s.pairs.live());
+  if (impl_.half_open.size() != 0) return left("half-open entries", impl_.half_open.size());
+  if (impl_.time_wait.size() != 0) return left("TIME-WAIT entries", impl_.time_wait.size());
+  if (impl_.index.size() != 0) return left("index entries", impl_.index.size());
+  if (impl_.wheel.armed() != 0) return left("armed timers", impl_.wheel.armed());
+  return {};
+}
+
+}  // namespace millrace::sim

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What must hold of an endpoint whenever its worker has finished an iteration, as far as it can be
+// seen from inside: sequence variables, windows, state edges, index, timers, queues, counts. Each
+// check names the invariant that it is about; the bytes of streams are the application's to verify.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tcp/connection/config.h"
+#include "tcp/endpoint/endpoint.h"
+#include "tcp/endpoint/inspect.h"
+
+namespace millrace::sim {
+
+class Invariants {
+ public:
+  Invariants(const tcp::Endpoint& endpoint, const tcp::TcpConfig& config)
+      : impl_(tcp::inspect(endpoint)), config_(config) {}
+
+  /// A sentence about the first thing that does not hold, or nothing.
+  [[nodiscard]] std::string check(Instant now);
+  /// What must hold when every connection is gone: each pool as full as it began.
+  [[nodiscard]] std::string check_empty() const;
+
+ private:
+  /// What was seen of a connection at the last check.
+  struct Seen {
+    std::uint16_t generation = 0;
+    tcp::State state = tcp::State::closed;
+    tcp::Seq snd_una, snd_nxt, rcv_nxt, rcv_adv, right_edge;
+    std::uint32_t allowance = 0;  // cwnd and inflation
+    bool synchronized = false;
+  };
+
+  [[nodiscard]] std::string check_connection(const tcp::Connection& c, Seen& seen,
+                                             std::uint32_t index, Instant now);
+  [[nodiscard]] std::string check_sequences(const tcp::Connection& c, Seen& seen) const;
+  [[nodiscard]] std::string check_send_queue(const tcp::Connection& c) const;
+  [[nodiscard]] std::string check_congestion(const tcp::Connection& c, const Seen& seen) const;
+  [[nodiscard]] std::string check_timers(const tcp::Connection& c, Instant now) const;
+  [[nodiscard]] std::string check_counts() const;
+
+  const tcp::EndpointImpl& impl_;
+  const tcp::TcpConfig& config_;
+  std::vector<Seen> seen_;
+};
+
+}  // namespace millrace::sim

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Draws a run from its seed. Sizes are small and skewed, so that a thousand runs fit into minutes:
+// the programme's full-size runs (T1: 60 s simulated, 1,000 connections and more) differ from these
+// in connections per run, 1 to 20 here, and nothing else.
+#include "tests/sim/plan.h"
+
+#include <sstream>
+
+namespace millrace::sim {
+namespace {
+
+using test::Random;
+
+Duration ns(std::uint64_t n) { return Duration{static_cast<std::int64_t>(n)}; }
+Duration between(Random& r, Duration low, Duration high) {
+  return ns(r.magnitude(static_cast<std::uint64_t>(low.count()),
+                        static_cast<std::uint64_t>(high.count())));
+}
+
+Impairment draw_way(Random& r) {
+  Impairment i;
+  i.delay = between(r, 10us, 300ms);
+  if (r.chance(0.3)) i.jitter = i.delay / static_cast<int>(r.between(1, 10));
+  if (r.chance(0.5)) {
+    i.bits_per_second = r.magnitude(2'000'000, 2'000'000'000);
+    i.queue_bytes = static_cast<std::uint32_t>(r.magnitude(8'000, 1'000'000));
+  }
+  if (r.chance(0.6)) {
+    i.loss_kind = static_cast<LossKind>(r.below(6));
+    i.loss = r.chance(0.2) ? 0.05 + 0.25 * r.unit() : 0.05 * r.unit();
+  }
+  if (r.chance(0.4)) {
+    i.reorder = 0.3 * r.unit();
+    i.reorder_delay = between(r, 10us, 50ms);
+  }
+  if (r.chance(0.3)) i.duplicate = 0.2 * r.unit();
+  if (r.chance(0.3)) i.corrupt = 0.05 * r.unit();
+  return i;
+}
+
+tcp::TcpConfig draw_tcp(Random& r) {
+  tcp::TcpConfig c;
+  c.mtu = r.pick<std::uint16_t>({1500, 1500, 1500, 1280, 1400, 4000});
+  c.timestamps = r.chance(0.7);
+  c.window_scaling = r.chance(0.8);
+  c.sack = r.chance(0.7);
+  c.receive_buffer = static_cast<std::uint32_t>(r.magnitude(4'096, 262'144));
+  c.send_buffer = static_cast<std::uint32_t>(r.magnitude(4'096, 262'144));
+  c.delayed_ack = r.pick<Duration>({0ms, 40ms, 40ms, 200ms});
+  c.nagle = r.chance(0.7);
+  c.two_msl = r.pick<Duration>({1s, 4s, 60s});
+  c.fin_wait_2 = 20s;
+  c.max_rto = 8s;
+  // A peer whose RST was lost would wait for ever without it: nobody else is going to speak.
+  c.keepalive = true;
+  c.keepalive_idle = 10s;
+  c.keepalive_interval = 2s;
+  c.keepalive_probes = 5;
+  c.user_timeout = 0s;
+  return c;
+}
+
+SidePlan draw_side(Random& r) {
+  SidePlan s;
+  if (r.chance(0.85)) s.bytes = r.magnitude(1, r.chance(0.1) ? 400'000 : 40'000);
+  s.chunk = static_cast<std::uint32_t>(r.magnitude(1 + s.bytes / 400, 65'536));
+  if (r.chance(0.2)) s.pause = between(r, 100us, 20ms);
+  s.fixed = r.chance(0.4);
+  s.nodelay = r.chance(0.3);
+  const std::uint64_t ending = r.below(12);
+  s.ending = ending < 7    ? Ending::half_close
+             : ending < 10 ? Ending::close_last
+             : ending < 11 ? Ending::close_early
+                           : Ending::abort;
+  s.reading = r.pick<Reading>({Reading::at_once, Reading::at_once, Reading::at_once,
+                               Reading::slowly, Reading::partially, Reading::late});
+  s.read_pause = s.reading == Reading::late ? between(r, 10ms, 3s) : between(r, 100us, 10ms);
+  s.abort_after = between(r, 1us, 2s);
+  return s;
+}
+
+ConnectionPlan draw_connection(Random& r, std::size_t index) {
+  ConnectionPlan c;
+  c.opener = static_cast<int>(r.below(2));
+  c.ipv6 = r.chance(0.5);
+  c.open_at = r.chance(0.3) ? 0s : between(r, 1us, 8s);
+  c.simultaneous = r.chance(0.1);
+  if (c.simultaneous || r.chance(0.3)) {
+    c.local_port = static_cast<std::uint16_t>(20'000 + index);
+  }
+  for (SidePlan& s : c.side) s = draw_side(r);
+  // Two ends that each wait for the other's end would wait for ever.
+  if (c.side[0].ending == Ending::close_last && c.side[1].ending == Ending::close_last) {
+    c.side[r.below(2)].ending = Ending::half_close;
+  }
+  return c;
+}
+
+EndPlan draw_end(Random& r) {
+  EndPlan e;
+  e.tcp = draw_tcp(r);
+  e.tx_checksum = r.chance(0.4);
+  e.tx_tso = e.tx_checksum && r.chance(0.5);
+  if (r.chance(e.tx_tso ? 0.8 : 0.3)) {
+    e.tcp.max_segment_burst = static_cast<std::uint32_t>(r.between(4'000, 60'000));
+  }
+  e.rx_checksums = r.chance(0.4);
+  if (r.chance(0.3)) e.hold_tx_frames = static_cast<std::uint32_t>(r.between(1, 64));
+  if (r.chance(0.2)) e.rx_piece_bytes = r.between(200, 1200);
+  e.reuse = r.pick<tcp::TimeWaitReuse>({tcp::TimeWaitReuse::none, tcp::TimeWaitReuse::timestamp});
+  return e;
+}
+
+}  // namespace
+
+bool ConnectionPlan::may_break() const {
+  for (const SidePlan& s : side) {
+    if (s.ending == Ending::abort || s.ending == Ending::close_early) return true;
+  }
+  return false;
+}
+
+Duration Fault::length() const {
+  switch (kind) {
+    case FaultKind::none:
+    case FaultKind::clock_forward:
+    case FaultKind::clock_second:
+    case FaultKind::clock_back:
+      return 0s;
+    case FaultKind::stall:
+      return 500ms;
+    case FaultKind::tx_full:
+      return 1s;
+    case FaultKind::link_down:
+      return 3s;
+    case FaultKind::pool_dry:
+    case FaultKind::allocate_fails:
+    case FaultKind::tx_partial:
+      return 5s;
+  }
+  return 0s;
+}
+
+bool Plan::harsh() const {
+  for (const Impairment& i : way) {
+    if (i.loss > 0.08) return true;
+    // A queue that holds less than a few segments loses as much as a bad wire does.
+    if (i.bits_per_second > 0 && i.queue_bytes < 20'000) return true;
+  }
+  for (const Fault& f : faults) {
+    if (f.kind == FaultKind::pool_dry || f.kind == FaultKind::link_down) return true;
+  }
+  return false;
+}
+
+Plan calm_plan(std::uint64_t seed) {
+  Plan p;
+  p.seed = seed;
+  for (EndPlan& e : p.end) {
+    e.tcp.two_msl = 1s;
+    e.tcp.max_rto = 8s;
+  }
+  return p;
+}
+
+Plan make_plan(std::uint64_t seed) {
+  Random r(seed);
+  Plan p;
+  p.seed = seed;
+  for (Impairment& i : p.way) i = draw_way(r);
+  for (EndPlan& e : p.end) e = draw_end(r);
+  const std::uint64_t faults = r.chance(0.5) ? r.between(1, 3) : 0;
+  for (std::uint64_t i = 0; i < faults; ++i) {
+    p.faults.push_back({static_cast<FaultKind>(r.between(1, kFaultKinds - 1)),
+                        static_cast<int>(r.below(2)), between(r, 1ms, 15s)});
+  }
+  const std::uint64_t connections = r.magnitude(1, 20);
+  for (std::size_t i = 0; i < connections; ++i) p.connections.push_back(draw_connection(r, i));
+  p.heal_at = 20s;
+  return p;
+}
+
+std::string Plan::describe() const {
+  std::ostringstream out;
+  out << "seed " << seed << ", " << connections.size() << " connections";
+  for (int i = 0; i < 2; ++i) {
+    const Impairment& w = way[i];
+    const EndPlan& e = end[i];
+    out << "\n  end " << i << ": delay " << to_us(w.delay) << " us, jitter " << to_us(w.jitter)
+        << " us, rate " << w.bits_per_second << " bit/s over " << w.queue_bytes << " B, "
+        << kLossNames[static_cast<std::size_t>(w.loss_kind)] << " loss " << w.loss << ", reorder "
+        << w.reorder << " by " << to_us(w.reorder_delay) << " us, duplicate " << w.duplicate
+        << ", corrupt " << w.corrupt << "\n    mtu " << e.tcp.mtu << ", ts " << e.tcp.timestamps
+        << ", ws " << e.tcp.window_scaling << ", sack " << e.tcp.sack << ", buffers "
+        << e.tcp.receive_buffer << "/" << e.tcp.send_buffer << ", delack "
+        << to_us(e.tcp.delayed_ack) << " us, nagle " << e.tcp.nagle << ", 2msl "
+        << to_us(e.tcp.two_msl) << " us, burst " << e.tcp.max_segment_burst << ", tx_checksum "
+        << e.tx_checksum << ", tso " << e.tx_tso << ", rx_checksums " << e.rx_checksums
+        << ", pieces " << e.rx_piece_bytes << ", hold " << e.hold_tx_frames;
+  }
+  for (const Fault& f : faults) {
+    out << "\n  fault " << kFaultNames[static_cast<std::size_t>(f.kind)] << " on end " << f.side
+        << " at " << to_us(f.at) << " us";
+  }
+  return out.str();
+}
+
+}  // namespace millrace::sim
