@@ -15,7 +15,7 @@ constexpr unsigned kHopByHop = 0, kRouting = 43, kFragment = 44, kDestination = 
 struct Extension {
   unsigned type = kDestination;
   Bytes rest = bytes_of({1, 4, 0, 0, 0, 0});  // PadN
-  std::optional<unsigned> length = {};             // the field; else what fits
+  std::optional<unsigned> length = {};        // the field; else what fits
 };
 
 Bytes chain_packet(const std::vector<Extension>& chain, unsigned last = kTcp,
