@@ -97,8 +97,16 @@ Drop fill_holes(Connection& c, const Text& text, const Context& context, Outcome
     }
     const std::size_t kept = append_unread(r, context.stores, piece);
     c.rcv_nxt += static_cast<std::uint32_t>(kept);
-    lacking = kept != piece.size();
-    if (!lacking && r.reassembly != kNil) c.rcv_nxt += absorb(r, c.rcv_nxt, context.stores);
+    if (kept == piece.size()) {
+      if (r.reassembly != kNil) c.rcv_nxt += absorb(r, c.rcv_nxt, context.stores);
+    } else if (r.reassembly != kNil) {
+      // What is next comes before what comes later, or the stream would never go on: give that
+      // back.
+      ++context.counters.TCPOFODrop;
+      forget_out_of_order(r, context.stores);
+    } else {
+      lacking = true;
+    }
   }
   outcome.readable = r.unread_bytes != unread_before;
   if (c.rcv_nxt == text.seq) return Drop::tcp_no_memory;
@@ -119,6 +127,7 @@ Drop take_in_order(Connection& c, const Text& text, const Context& context, Outc
   }
   const Drop drop = fill_holes(c, text, context, outcome);
   if (drop == Drop::tcp_no_memory) ++context.counters.TCPOFODrop;
+  release_receive_state_if_empty(c, context);
   return drop;
 }
 
