@@ -72,14 +72,17 @@ std::size_t HttpServer::take_plain_body(Talk& t, Bytes bytes) {
 std::size_t HttpServer::take_chunked_body(Talk& t, Bytes bytes) {
   Exchange& x = *t.exchange;
   const ChunkReader::Step step = x.chunks.next(view_of(bytes), kEchoChunk);
-  endpoint_->consume(t.id, step.used);
   x.done += step.data.size();
   arm(x, config_.stall_time);
   if (step.outcome == ChunkReader::Outcome::bad || x.done > kMostBytes) {
+    endpoint_->consume(t.id, step.used);
     break_echo(t);
     return step.used;
   }
-  if (step.outcome == ChunkReader::Outcome::more) return step.used;
+  if (step.outcome == ChunkReader::Outcome::more) {
+    endpoint_->consume(t.id, step.used);
+    return step.used;
+  }
   // Head and chunk go together, so that there is one rest at most.
   std::array<char, kMostHeadBytes + 2048> space;
   std::size_t length = 0;
@@ -95,6 +98,7 @@ std::size_t HttpServer::take_chunked_body(Talk& t, Bytes bytes) {
   std::array<char, 2048> chunk;
   const bool done = step.outcome == ChunkReader::Outcome::done;
   add(done ? bytes_of("0\r\n\r\n") : write_chunk(step.data, chunk));
+  endpoint_->consume(t.id, step.used);  // its data are in `space`
   (void)put(t, std::as_bytes(std::span(space).first(length)), tcp::Lifetime::copied);
   if (done && !t.over) end_echo(t);
   return step.used;

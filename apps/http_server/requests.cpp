@@ -71,8 +71,7 @@ std::size_t HttpServer::take_request(Talk& t, Bytes bytes) {
       break;
   }
   if (scan.length > kMostHead) return refuse(t, bytes.size(), too_long(view_of(bytes)));
-  endpoint_->consume(t.id, scan.length);
-  handle_head(t, view_of(bytes.first(scan.length)));
+  handle_head(t, view_of(bytes.first(scan.length)), scan.length);
   return scan.length;
 }
 
@@ -122,8 +121,8 @@ std::size_t HttpServer::take_head_part(Talk& t, Bytes bytes) {
       break;
   }
   const std::size_t used = scan.length - x.used;
-  endpoint_->consume(t.id, used);
   if (scan.outcome == HeadScan::Outcome::blank) {
+    endpoint_->consume(t.id, used);
     end_exchange(t);
     return used;
   }
@@ -131,13 +130,14 @@ std::size_t HttpServer::take_head_part(Talk& t, Bytes bytes) {
   BufferHandle buffer = x.buffer;
   x.buffer = {};
   end_exchange(t);
-  handle_head(t, head.substr(0, scan.length));
+  handle_head(t, head.substr(0, scan.length), used);
   buffers_.release(buffer);
   return used;
 }
 
-// A whole head, consumed already.
-void HttpServer::handle_head(Talk& t, std::string_view head) {
+// A whole head, `unread` bytes of which are still to be consumed: after they were looked at, since
+// consuming gives their memory back, and before the answer, since that may close the connection.
+void HttpServer::handle_head(Talk& t, std::string_view head, std::size_t unread) {
   ++stats_.requests;
   const Request request = parse_request(head);
   if (request.error_status != 0) ++stats_.bad_requests;
@@ -147,6 +147,7 @@ void HttpServer::handle_head(Talk& t, std::string_view head) {
   if (request.error_status == 0 && !request.has_body() && !draining_) {
     memo_.learn(bytes_of(head), plan, whole);
   }
+  endpoint_->consume(t.id, unread);
   if (whole.empty()) {
     answer(t, plan);
   } else {

@@ -102,7 +102,7 @@ class HttpServer final : public tcp::App {
   [[nodiscard]] std::size_t take_head_part(Talk& t, Bytes bytes);
   [[nodiscard]] std::size_t keep_head(Talk& t, Bytes bytes);
   [[nodiscard]] std::size_t refuse(Talk& t, std::size_t used, std::uint16_t status);
-  void handle_head(Talk& t, std::string_view head);
+  void handle_head(Talk& t, std::string_view head, std::size_t unread);
   [[nodiscard]] static std::uint16_t too_long(std::string_view head);
   void read_on(Talk& t);
 
