@@ -69,7 +69,10 @@ void HttpServer::on_event(const tcp::Event& event) {
 }
 
 HttpServer::Talk HttpServer::talk(const tcp::Event& event) {
-  const std::uint32_t user = users_moved_ ? endpoint_->user(event.connection) : event.user;
+  // Data events hold the word as it is when we are called; the others may have been made while we
+  // consumed, before we set it.
+  const bool fresh = event.kind == tcp::EventKind::data && !users_moved_;
+  const std::uint32_t user = fresh ? event.user : endpoint_->user(event.connection);
   Talk t{.id = event.connection};
   if (user == kOver) {
     t.over = true;

@@ -97,7 +97,10 @@ void fill_ack(Connection& c, Seq seq, const Context& context, SegmentOut& out) {
 }
 
 void fill_reset(Connection& c, const Context& context, SegmentOut& out) {
-  fill_common(c.snd_nxt, Flags::kRst, context, out);
+  // A probe of a closed window put SND.NXT beyond it; a reset from there would be dropped as out of
+  // window (RFC 9293 §3.10.7.4), and its peer never hear of it.
+  const Seq seq = earlier_of(c.snd_nxt, c.snd_una + c.snd_wnd);
+  fill_common(seq, Flags::kRst, context, out);
   out.ack = Seq();
   out.window = 0;
   c.clear(Connection::kResetOwed);
