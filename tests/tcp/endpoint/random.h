@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Seeded random numbers for tests: 32 bits wide, the same on every platform.
+// The random numbers of tests/support, 32 bits wide, as indices, ticks and sequence numbers are.
 #pragma once
 
 #include <cstdint>
-#include <random>
+
+#include "tests/support/random.h"
 
 namespace millrace::tcp {
 
 class Random {
  public:
-  explicit Random(std::uint32_t seed) : engine_(seed) {}
-  std::uint32_t operator()() { return static_cast<std::uint32_t>(engine_()); }
-  std::uint32_t below(std::uint32_t bound) { return (*this)() % bound; }
+  explicit Random(std::uint64_t seed) : random_(seed) {}
+  std::uint32_t operator()() { return static_cast<std::uint32_t>(random_.next()); }
+  std::uint32_t below(std::uint32_t bound) {
+    return static_cast<std::uint32_t>(random_.below(bound));
+  }
   bool one_in(std::uint32_t n) { return below(n) == 0; }
 
  private:
-  std::mt19937 engine_;
+  test::Random random_;
 };
 
 }  // namespace millrace::tcp

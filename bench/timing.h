@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the benchmarks of tables and wheels share: a clock for parts of an iteration, random order,
+// and the yardstick, the raw cost of touching a bucket and a record somewhere in memory.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <vector>
+
+#include "tcp/base/packed_tuple.h"
+#include "tcp/base/pool.h"
+#include "tcp/base/siphash.h"
+#include "tcp/endpoint/tuple_hash.h"
+
+namespace millrace::bench {
+
+inline constexpr SipKey kKey{0x1234, 0x5678};
+inline constexpr std::size_t kBurst = 32;
+inline constexpr std::size_t kProbes = std::size_t{1} << 20;
+
+/// Seconds that `work` takes, for benchmarks with UseManualTime().
+template <typename Work>
+double seconds(Work&& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+inline std::uint64_t next_random(std::uint64_t& state) {
+  state += 0x9e3779b97f4a7c15;
+  std::uint64_t z = state;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+/// The tuple of entry `number`: a server and its clients.
+inline PackedTuple tuple_of(std::uint32_t number) {
+  return {0xC6120001, 0x0a000000 + number / 64'000, 80,
+          static_cast<std::uint16_t>(1024 + number % 64'000)};
+}
+
+struct Probe {
+  std::uint64_t hash;
+  std::uint32_t number;
+};
+/// A million of the numbers [first, first + count) in random order, with their hashes: read in
+/// sequence, so that drawing and hashing are not part of what is measured.
+inline std::vector<Probe> probes(std::uint32_t first, std::uint32_t count) {
+  std::vector<Probe> result(kProbes);
+  std::uint64_t state = 1;
+  for (Probe& p : result) {
+    p.number = first + static_cast<std::uint32_t>(next_random(state) % count);
+    p.hash = tcp::tuple_hash_v4(kKey, tuple_of(p.number));
+  }
+  return result;
+}
+
+/// The yardstick: lines of 64 bytes and records of `record_bytes`, both at random.
+class Raw {
+ public:
+  Raw(std::uint64_t lines, std::uint64_t records, std::size_t record_bytes)
+      : lines_(lines * 64),
+        records_(records * record_bytes),
+        count_(lines),
+        record_count_(records),
+        record_bytes_(record_bytes) {
+    for (std::size_t i = 0; i < lines_.bytes(); i += 64) lines_.data()[i] = std::byte{1};
+    for (std::size_t i = 0; i < records_.bytes(); i += 64) records_.data()[i] = std::byte{1};
+  }
+
+  [[nodiscard]] std::uint64_t* line(std::uint64_t hash) const {
+    const auto at = static_cast<std::size_t>((static_cast<unsigned __int128>(hash) * count_) >> 64);
+    return reinterpret_cast<std::uint64_t*>(lines_.data() + at * 64);
+  }
+  /// Depends on what was read from the line, as a lookup does.
+  [[nodiscard]] std::uint32_t* record(std::uint32_t number, std::uint64_t from_line) const {
+    const std::size_t at = (number + (from_line & 2)) % record_count_;
+    return reinterpret_cast<std::uint32_t*>(records_.data() + at * record_bytes_);
+  }
+
+ private:
+  ReservedPages lines_;
+  ReservedPages records_;
+  std::uint64_t count_;
+  std::uint64_t record_count_;
+  std::size_t record_bytes_;
+};
+
+/// Reads (or with `write` changes) one bucket and one record for each probe; one by one, or in
+/// bursts whose lines are fetched ahead in two rounds.
+inline void run_raw(benchmark::State& state, const Raw& raw, const std::vector<Probe>& all,
+                    bool burst, bool write) {
+  std::size_t at = 0;
+  std::uint64_t sum = 0;
+  for (auto _ : state) {
+    const Probe* p = &all[at];
+    at = (at + kBurst) & (kProbes - 1);
+    if (burst) {
+      for (std::size_t i = 0; i < kBurst; ++i) __builtin_prefetch(raw.line(p[i].hash), 1);
+      for (std::size_t i = 0; i < kBurst; ++i) {
+        __builtin_prefetch(raw.record(p[i].number, *raw.line(p[i].hash)), 1);
+      }
+    }
+    for (std::size_t i = 0; i < kBurst; ++i) {
+      std::uint64_t* line = raw.line(p[i].hash);
+      std::uint32_t* record = raw.record(p[i].number, *line);
+      sum += *record;
+      if (write) ++line[1], ++record[1];
+    }
+  }
+  benchmark::DoNotOptimize(sum);
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kBurst));
+}
+
+/// Sizes up to `usual`, and further ones up to a hundred million if MILLRACE_BENCH_LARGE is set.
+inline void sizes(benchmark::internal::Benchmark* b, std::int64_t usual) {
+  const std::int64_t most = std::getenv("MILLRACE_BENCH_LARGE") != nullptr ? 100'000'000 : usual;
+  for (std::int64_t n = 10'000; n <= most; n *= 10) b->Arg(n);
+}
+
+}  // namespace millrace::bench
