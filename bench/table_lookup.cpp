@@ -81,7 +81,7 @@ void run_find(benchmark::State& state, const Table& t, const std::vector<Probe>&
     }
   }
   benchmark::DoNotOptimize(found);
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kBurst));
+  report_each(state, kBurst);
 }
 
 void raw_read(benchmark::State& state, bool burst) {
@@ -109,7 +109,7 @@ void insert_and_erase(benchmark::State& state) {
       if (!t.index.insert(p[i].hash, ref) || !t.index.erase(p[i].hash, ref)) std::abort();
     }
   }
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kBurst));
+  report_each(state, kBurst);
 }
 
 void hash(benchmark::State& state) {

@@ -104,22 +104,22 @@ void raw(benchmark::State& state, bool burst) {
 
 void insert(benchmark::State& state) {
   House& h = house(state.range(0));
+  Stopwatch watch(state, kChunk);
   for (auto _ : state) {
-    state.SetIterationTime(seconds([&] {
+    watch.lap([&] {
       for (std::size_t i = 0; i < kChunk; i += kBurst) h.insert_burst();
-    }));
+    });
     h.expire(kChunk);
   }
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kChunk));
 }
 
 void expire(benchmark::State& state) {
   House& h = house(state.range(0));
+  Stopwatch watch(state, kChunk);
   for (auto _ : state) {
     for (std::size_t i = 0; i < kChunk; i += kBurst) h.insert_burst();
-    state.SetIterationTime(seconds([&] { h.expire(kChunk); }));
+    watch.lap([&] { h.expire(kChunk); });
   }
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kChunk));
 }
 
 /// A late segment finds its entry; with `again` it restarts 2MSL (a retransmitted FIN).
@@ -139,16 +139,16 @@ void find(benchmark::State& state, bool burst, bool again) {
       }
     }
     for (std::size_t i = 0; i < kBurst; ++i) {
-      const FourTuple t = unpack_v4(tuple_of(p[i].number));
+      const PackedTuple t = tuple_of(p[i].number);
       const EntryRef ref =
-          h.index.find(p[i].hash, [&](EntryRef r) { return h.store.matches(r, t); });
+          h.index.find(p[i].hash, [&](EntryRef r) { return h.store.matches_v4(r, t); });
       if (!ref) continue;
       found += h.store.state(ref).snd_nxt.raw() + 1;
       if (again) (void)h.store.restart(p[i].hash, ref, h.now);
     }
   }
   if (!again && found != state.iterations() * kBurst) state.SkipWithError("entries are missing");
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kBurst));
+  report_each(state, kBurst);
 }
 
 /// Resident memory of the process with N entries less that with none, by entry.

@@ -54,6 +54,7 @@ void time_bursts(benchmark::State& state, Timers& t, Work&& work, Around&& aroun
   constexpr std::size_t kMany = 256;
   std::array<std::uint32_t, kMany> chosen;
   std::array<Tick, kMany> ticks;
+  Stopwatch watch(state, kMany);
   for (auto _ : state) {
     for (std::size_t i = 0; i < kMany; ++i) {
       chosen[i] = t.draw() % t.count;
@@ -63,11 +64,10 @@ void time_bursts(benchmark::State& state, Timers& t, Work&& work, Around&& aroun
     std::uint32_t sum = 0;
     for (const std::uint32_t i : chosen) sum += t.connection(i).timer.filed;
     benchmark::DoNotOptimize(sum);
-    state.SetIterationTime(seconds([&] {
+    watch.lap([&] {
       for (std::size_t i = 0; i < kMany; ++i) work(chosen[i], ticks[i]);
-    }));
+    });
   }
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kMany));
 }
 
 constexpr auto kNothing = [](const auto&) {};
@@ -119,13 +119,14 @@ void unlink_at_free(benchmark::State& state) {
 /// A million fire in one tick, 256 at a call; and the same with deadlines spread over a second.
 void fire(benchmark::State& state, bool storm) {
   Timers t(state.range(0));
+  Stopwatch watch(state, t.count);
   for (auto _ : state) {
     const Tick base = t.wheel.base();
     for (std::uint32_t i = 0; i < t.count; ++i) {
       t.wheel.arm(i, storm ? base + kRto : base + kRto + t.draw() % kSpread);
     }
     std::uint32_t fired = 0;
-    state.SetIterationTime(seconds([&] {
+    watch.lap([&] {
       for (Tick now = base; fired < t.count; now += 4) {
         while (t.wheel
                    .advance(now, 256,
@@ -136,9 +137,8 @@ void fire(benchmark::State& state, bool storm) {
                    .more) {
         }
       }
-    }));
+    });
   }
-  state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 
 /// An iteration of a core in which no timer is due.

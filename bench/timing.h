@@ -6,6 +6,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -22,13 +23,41 @@ inline constexpr SipKey kKey{0x1234, 0x5678};
 inline constexpr std::size_t kBurst = 32;
 inline constexpr std::size_t kProbes = std::size_t{1} << 20;
 
-/// Seconds that `work` takes, for benchmarks with UseManualTime().
-template <typename Work>
-double seconds(Work&& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+/// Reports the CPU time of one of `items` done in each iteration as `each`, in seconds.
+inline void report_each(benchmark::State& state, std::size_t items) {
+  using benchmark::Counter;
+  state.counters["each"] = Counter(static_cast<double>(state.iterations() * items),
+                                   Counter::Flags(Counter::kIsRate | Counter::kInvert));
 }
+
+/// Times parts of iterations, for benchmarks with UseManualTime(): `each` is the median over the
+/// iterations, which other processes' use of the core does not move.
+class Stopwatch {
+ public:
+  Stopwatch(benchmark::State& state, std::size_t items_each) : state_(state), items_(items_each) {}
+  ~Stopwatch() {
+    if (laps_.empty()) return;
+    const auto middle = laps_.begin() + static_cast<std::ptrdiff_t>(laps_.size() / 2);
+    std::nth_element(laps_.begin(), middle, laps_.end());
+    state_.counters["each"] = *middle / static_cast<double>(items_);
+  }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+  template <typename Work>
+  void lap(Work&& work) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    laps_.push_back(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    state_.SetIterationTime(laps_.back());
+  }
+
+ private:
+  benchmark::State& state_;
+  std::size_t items_;
+  std::vector<double> laps_;
+};
 
 inline std::uint64_t next_random(std::uint64_t& state) {
   state += 0x9e3779b97f4a7c15;
@@ -114,7 +143,7 @@ inline void run_raw(benchmark::State& state, const Raw& raw, const std::vector<P
     }
   }
   benchmark::DoNotOptimize(sum);
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kBurst));
+  report_each(state, kBurst);
 }
 
 /// Sizes up to `usual`, and further ones up to a hundred million if MILLRACE_BENCH_LARGE is set.

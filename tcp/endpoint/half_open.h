@@ -58,6 +58,10 @@ class HalfOpen {
 
   /// `ref` must be a live entry of this store, here and below.
   [[nodiscard]] bool matches(EntryRef ref, const FourTuple& tuple) const;
+  /// The same for a caller that has packed the tuple of its segment once.
+  [[nodiscard]] bool matches_v4(EntryRef ref, const PackedTuple& tuple) const {
+    return !ref.ipv6() && v4_[ref.index()].tuple == tuple;
+  }
   [[nodiscard]] const HalfOpenState& state(EntryRef ref) const { return entry(ref.index()).state; }
   [[nodiscard]] FourTuple tuple(EntryRef ref) const;
   /// For rare changes (TS.Recent of a retransmitted SYN); never listener or profile.

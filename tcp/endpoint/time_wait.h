@@ -85,6 +85,10 @@ class TimeWait {
     if (ref.ipv6()) return v6(ref).tuple == tuple;
     return tuple.local.is_v4() && v4(ref).tuple == pack_v4(tuple);
   }
+  /// The same for a caller that has packed the tuple of its segment once.
+  [[nodiscard]] bool matches_v4(EntryRef ref, const PackedTuple& tuple) const {
+    return !ref.ipv6() && v4(ref).tuple == tuple;
+  }
   [[nodiscard]] const TimeWaitState& state(EntryRef ref) const {
     return ref.ipv6() ? v6(ref).state : v4(ref).state;
   }

@@ -32,12 +32,12 @@ template <typename Nodes>
 class TimerWheel {
  public:
   /// `start`: the time before the first advance().
-  TimerWheel(Nodes nodes, Tick start) : nodes_(nodes), base_(start) {
+  TimerWheel(Nodes nodes, Tick start) : nodes_(nodes), base_(start), quiet_until_(start) {
     for (auto& level : heads_) level.fill(kNil);
   }
 
-  /// Sees to it that `index` fires at `at` or before; at the next tick to be processed if `at` has
-  /// passed. `at` must lie less than 2^31 ticks ahead. A node filed earlier stays.
+  /// Sees to it that `index` fires at `at` or before; with the next advance() if `at` has passed.
+  /// `at` must lie no further ahead than kMaxTimeout. A node filed earlier stays.
   void arm(std::uint32_t index, Tick at) {
     WheelNode& n = nodes_.node(index);
     if (n.prev != kNil) {
@@ -47,7 +47,9 @@ class TimerWheel {
       ++armed_;
     }
     const Tick floor = firing_ ? base_ + 1 : base_;
-    file(index, n, tick_before(at, floor) ? floor : at);
+    if (tick_before(at, floor)) at = floor;
+    if (tick_before(at, quiet_until_)) quiet_until_ = at;
+    file(index, n, at);
   }
 
   /// Takes a node out, if it is in: for an owner that goes away.
@@ -73,27 +75,64 @@ class TimerWheel {
   template <typename Fire>
   Progress advance(Tick now, std::uint32_t budget, Fire&& fire) {
     Progress done;
+    if (tick_before(now, quiet_until_)) return done;
     while (!tick_before(now, base_)) {
       if (const Slot from = pending(); from.level != 0) {
         if (!refile(from, budget, done)) return done;
         continue;
       }
-      const std::optional<Tick> next = next_tick();
+      const std::optional<Tick> next = next_work();
       if (!next || tick_before(now, *next)) {
         base_ = now + 1;
-        break;
+        // Bounded, so that base_ never lags so far behind that ticks ahead of it look past.
+        const Tick limit = base_ + kLongestQuiet;
+        quiet_until_ = next && tick_before(*next, limit) ? *next : limit;
+        return done;
       }
       base_ = *next;
       if (pending().level != 0) continue;
       if (!fire_slot(base_ & kMask, budget, done, fire)) return done;
       ++base_;
     }
+    quiet_until_ = base_;
     return done;
   }
 
   /// When advance() has work next: never later than the earliest node, earlier by as much as filing
   /// again takes. Nothing if no node is armed.
   [[nodiscard]] std::optional<Tick> next_tick() const {
+    const std::optional<Tick> next = next_work();
+    return next && tick_before(*next, quiet_until_) ? quiet_until_ : next;
+  }
+
+  [[nodiscard]] std::uint32_t armed() const { return armed_; }
+  /// The next tick to be processed: everything before it has fired. Lags behind in quiet times.
+  [[nodiscard]] Tick base() const { return base_; }
+
+ private:
+  static constexpr unsigned kLevels = 4;
+  static constexpr unsigned kBits = 8;
+  static constexpr unsigned kSlots = 1U << kBits;
+  static constexpr Tick kMask = kSlots - 1;
+  static constexpr Tick kLongestQuiet = Tick{1} << 24;  // 18 minutes
+  // `prev` of the first node of a slot: this bit and the number of the slot. kNil is "not filed".
+  static constexpr std::uint32_t kFirst = 0x8000'0000;
+
+  struct Slot {
+    unsigned level = 0;
+    unsigned number = 0;
+  };
+
+  /// The slot of a higher level that base_ has entered and that still holds nodes; level 0: none.
+  [[nodiscard]] Slot pending() const {
+    for (unsigned level = kLevels - 1; level > 0; --level) {
+      const unsigned number = (base_ >> (level * kBits)) & kMask;
+      if (heads_[level][number] != kNil) return {level, number};
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::optional<Tick> next_work() const {
     if (armed_ == 0) return std::nullopt;
     if (pending().level != 0) return base_;
     if (const int s = next_occupied(0, base_ & kMask); s >= 0) {
@@ -110,32 +149,6 @@ class TimerWheel {
     const int s = next_occupied(kLevels - 1, 0);
     MR_DCHECK(s >= 0);
     return static_cast<Tick>(s) << ((kLevels - 1) * kBits);
-  }
-
-  [[nodiscard]] std::uint32_t armed() const { return armed_; }
-  /// The next tick to be processed: everything before it has fired.
-  [[nodiscard]] Tick base() const { return base_; }
-
- private:
-  static constexpr unsigned kLevels = 4;
-  static constexpr unsigned kBits = 8;
-  static constexpr unsigned kSlots = 1U << kBits;
-  static constexpr Tick kMask = kSlots - 1;
-  // `prev` of the first node of a slot: this bit and the number of the slot. kNil is "not filed".
-  static constexpr std::uint32_t kFirst = 0x8000'0000;
-
-  struct Slot {
-    unsigned level = 0;
-    unsigned number = 0;
-  };
-
-  /// The slot of a higher level that base_ has entered and that still holds nodes; level 0: none.
-  [[nodiscard]] Slot pending() const {
-    for (unsigned level = kLevels - 1; level > 0; --level) {
-      const unsigned number = (base_ >> (level * kBits)) & kMask;
-      if (heads_[level][number] != kNil) return {level, number};
-    }
-    return {};
   }
 
   void file(std::uint32_t index, WheelNode& n, Tick at) {
@@ -213,6 +226,7 @@ class TimerWheel {
 
   Nodes nodes_;
   Tick base_;
+  Tick quiet_until_;  // no work before it: most calls of advance() end there
   std::uint32_t armed_ = 0;
   bool firing_ = false;
   std::array<std::array<std::uint64_t, kSlots / 64>, kLevels> occupied_{};

@@ -49,6 +49,8 @@ TEST(HalfOpen, KeepsWhatItIsTold) {
     EXPECT_EQ(s.half_open.tuple(ref), tuple_of(5, ipv6));
     EXPECT_TRUE(s.half_open.matches(ref, tuple_of(5, ipv6)));
     EXPECT_FALSE(s.half_open.matches(ref, tuple_of(6, ipv6)));
+    EXPECT_EQ(s.half_open.matches_v4(ref, pack_v4(tuple_of(5, false))), !ipv6);
+    EXPECT_FALSE(s.half_open.matches_v4(ref, pack_v4(tuple_of(6, false))));
     EXPECT_FALSE(s.half_open.matches(ref, tuple_of(5, !ipv6)));
     const HalfOpenState& kept = s.half_open.state(ref);
     EXPECT_EQ(kept.iss, Seq(1));

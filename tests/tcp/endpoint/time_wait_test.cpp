@@ -93,6 +93,9 @@ TEST(TimeWait, RemembersWhatItIsTold) {
     EXPECT_EQ(ref.kind(), EntryKind::time_wait);
     EXPECT_EQ(ref.ipv6(), ipv6);
     EXPECT_EQ(h.store.tuple(ref), t);
+    EXPECT_FALSE(h.store.matches(ref, tuple_of(7, !ipv6)));
+    EXPECT_EQ(h.store.matches_v4(ref, pack_v4(tuple_of(7, false))), !ipv6);
+    EXPECT_FALSE(h.store.matches_v4(ref, pack_v4(tuple_of(8, false))));
     EXPECT_EQ(h.store.state(ref).snd_nxt, Seq(111));
     EXPECT_EQ(h.store.state(ref).rcv_nxt, Seq(222));
     EXPECT_EQ(h.store.state(ref).ts_recent, 333U);
@@ -358,6 +361,7 @@ void compare_with_model(std::uint32_t seed, Instant start) {
     }
     ASSERT_EQ(h.store.size(), model.size());
     ASSERT_EQ(h.index.size(), model.size());
+    if (!random.one_in(4)) continue;
     for (const auto& [k, expected] : model) {
       const bool deferred_ones = h.store.stats().deferred != 0;
       ASSERT_GT(expected.deadline + 2 * kTick + (deferred_ones ? expected.two_msl : 0s), now);

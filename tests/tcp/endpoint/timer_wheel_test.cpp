@@ -219,6 +219,43 @@ TEST(TimerWheel, EmptyTimeCostsNothing) {
   EXPECT_EQ(b.wheel.base(), 0xe000'0001U);
 }
 
+TEST(TimerWheel, QuietTimeHidesNothing) {
+  // While nothing is due base() lags; what is armed meanwhile must fire on time all the same, and
+  // whoever sleeps until next_tick() must find work there.
+  Bench b(3, 0);
+  b.wheel.arm(0, 1'000'000);
+  b.advance(0);
+  for (Tick now = 1; now < 900'000; now += 977) {
+    b.advance(now);
+    const Tick at = now + 300;
+    b.wheel.arm(1, at);
+    ASSERT_FALSE(tick_before(at, *b.wheel.next_tick()));
+    ASSERT_TRUE(tick_before(now, *b.wheel.next_tick()));
+    b.fired.clear();
+    b.advance(at - 1);
+    ASSERT_TRUE(b.fired.empty());
+    b.advance(at);
+    ASSERT_EQ(b.fired.size(), 1U);
+  }
+}
+
+TEST(TimerWheel, TheFarthestTimeoutAfterALongSilence) {
+  Bench b(2, 0);
+  const Tick day = ticks_for(kMaxTimeout);
+  b.wheel.arm(0, day);
+  Tick now = 0;
+  for (; now < day - 5000; now += 4999) b.advance(now);
+  b.wheel.arm(1, now + day);
+  b.advance(day - 1);
+  EXPECT_TRUE(b.fired.empty());
+  b.advance(day);
+  EXPECT_EQ(b.fired.size(), 1U);
+  for (Tick end = now + day; tick_before(now, end - 5000); now += 4999) b.advance(now);
+  EXPECT_EQ(b.fired.size(), 1U);
+  b.advance(now + 5000 + 4999);
+  EXPECT_EQ(b.fired.size(), 2U);
+}
+
 TEST(TimerWheel, NextTickLeadsToTheNodeInFewSteps) {
   // A simulator that sleeps until next_tick() gets there in at most one wake-up for each level.
   for (const Tick at : {Tick{3}, Tick{700}, Tick{100'000}, Tick{30'000'000}, Tick{0x5000'0000}}) {
