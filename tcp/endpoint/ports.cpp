@@ -64,10 +64,21 @@ void EphemeralPorts::remember(const FourTuple& tuple) {
   ++cell.hint_count;
 }
 
-void EphemeralPorts::note_success(const Spot& s, bool by_hint) {
+void EphemeralPorts::note_success(const Spot& s, std::uint16_t port) {
   Cell& cell = s.cell;
-  // A port that was just given back says nothing about those that the walk has seen.
-  if (by_hint || cell.fruitless == 0 || cell.owner != s.owner) return;
+  if (cell.fruitless == 0 || cell.owner != s.owner) return;
+  if (cell.fruitless >= count_) {
+    // The range was full: if this port is one that was given back since, all others still are
+    // taken.
+    for (std::size_t i = 0; i < cell.hint_count; ++i) {
+      std::uint16_t& hint = cell.hints[(cell.hint_begin + i) % kHints];
+      if (hint != port) continue;
+      hint = cell.hints[cell.hint_begin];
+      cell.hint_begin = static_cast<std::uint8_t>((cell.hint_begin + 1U) % kHints);
+      --cell.hint_count;
+      return;
+    }
+  }
   cell.fruitless = 0;
   cell.hint_count = 0;
   --short_cells_;

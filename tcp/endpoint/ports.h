@@ -92,7 +92,7 @@ class EphemeralPorts {
   [[nodiscard]] std::uint32_t allowance(const Spot& s) const;
   [[nodiscard]] static bool take_hint(const Spot& s, std::uint16_t& port);
   void remember(const FourTuple& tuple);
-  void note_success(const Spot& s, bool by_hint);
+  void note_success(const Spot& s, std::uint16_t port);
   void note_failure(const Spot& s, PortChoice& choice);
 
   SipKey key_;
@@ -124,7 +124,7 @@ PortChoice EphemeralPorts::choose(const FourTuple& tuple, Look&& look) {
     return false;
   };
   const auto take = [&](std::uint16_t port, bool by_hint) {
-    note_success(s, by_hint);
+    if (!by_hint) note_success(s, port);
     choice.port = port;
     choice.time_wait = false;
   };
