@@ -39,7 +39,8 @@ struct Plan {
 // Payload that one SegmentOut may carry: a segment, or a burst that is cut later.
 [[nodiscard]] std::uint32_t payload_limit(const Connection& c, const Context& context) {
   const std::uint32_t mss = c.mss - sack_option_bytes(c, context);
-  const std::uint32_t burst = context.config.max_segment_burst;
+  const std::uint32_t burst =
+      std::min(context.config.max_segment_burst, kMaxSegmentsPerBurst * mss);
   return burst > mss ? burst - burst % mss : mss;
 }
 
@@ -143,7 +144,8 @@ std::uint32_t attach(const Connection& c, const SendState& st, const Context& co
                      QueuePosition& at, std::uint32_t offset, const Plan& plan, SegmentOut& out) {
   const std::uint32_t bytes = gather(context.stores, at, plan.bytes, out);
   out.payload_bytes = bytes;
-  if (bytes > c.mss) out.segment_size = c.mss;
+  const std::uint32_t mss = c.mss - sack_option_bytes(c, context);
+  if (bytes > mss) out.segment_size = static_cast<std::uint16_t>(mss);
   if (bytes != 0 && offset + bytes == st.queued_bytes) out.flags.bits |= Flags::kPsh;
   if (plan.fin && bytes == plan.bytes) out.flags.bits |= Flags::kFin;
   return bytes;
