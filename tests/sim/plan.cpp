@@ -41,7 +41,7 @@ Impairment draw_way(Random& r) {
 
 tcp::TcpConfig draw_tcp(Random& r) {
   tcp::TcpConfig c;
-  c.mtu = r.pick<std::uint16_t>({1500, 1500, 1500, 1280, 1400, 4000});
+  c.mtu = r.pick<std::uint16_t>({1500, 1500, 1500, 1280, 1400, 4000, 576, 300});
   c.timestamps = r.chance(0.7);
   c.window_scaling = r.chance(0.8);
   c.sack = r.chance(0.7);

@@ -62,7 +62,7 @@ void Simulation::build_end(int side) {
   port.info.device = "sim" + std::to_string(side);
   port.info.driver = "simulated";
   port.info.mac = {0x02, 0, 0, 0, 0, static_cast<std::uint8_t>(side + 1)};
-  port.info.mtu = 4000;
+  port.info.mtu = p.tcp.mtu;
   port.info.tx_ip_checksum = port.info.tx_tcp_checksum = p.tx_checksum;
   port.info.tx_tso = p.tx_tso;
   port.info.max_pieces = p.tx_tso ? 40 : 1;
@@ -83,7 +83,7 @@ void Simulation::build_end(int side) {
 
   WorkerConfig config;
   config.interface.mac = port.info.mac;
-  config.interface.mtu = 4000;
+  config.interface.mtu = p.tcp.mtu;
   config.interface.addresses = {{host_of(side).v4, 24, 1}, {host_of(side).v6, 64, 1}};
   config.interface.neighbour_key = {plan_.seed, 1};
   config.max_segment_bytes = p.tcp.max_segment_burst;

@@ -3,7 +3,9 @@
 // The verdict on a run that is over, and what becomes of a run that failed.
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "tests/sim/simulation.h"
@@ -133,7 +135,28 @@ RunResult Simulation::conclude() {
   return result;
 }
 
+namespace {
+
+thread_local std::uint64_t running_seed = 0;
+
+/// A broken invariant in the code under test ends the process: say at least which seed did it.
+extern "C" void tell_seed(int) {
+  char line[64] = "while running MILLRACE_SIM_SEED=";
+  std::size_t at = std::strlen(line);
+  char digits[20];
+  std::size_t n = 0;
+  for (std::uint64_t s = running_seed; s != 0; s /= 10)
+    digits[n++] = static_cast<char>('0' + s % 10);
+  while (n > 0) line[at++] = digits[--n];
+  line[at++] = '\n';
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line, at);
+}
+
+}  // namespace
+
 RunResult run_seed(std::uint64_t seed) {
+  running_seed = seed;
+  std::signal(SIGABRT, tell_seed);
   const Plan plan = make_plan(seed);
   Simulation simulation(plan);
   RunResult result = simulation.run();
