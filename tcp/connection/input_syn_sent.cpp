@@ -52,6 +52,7 @@ Drop take_syn(Connection& c, const SegmentIn& segment, AckVerdict ack, const Con
   c.snd_wl1 = segment.seq;
   c.snd_wnd = segment.window;
   context.stores.send[c.send].retransmit_first = true;  // our SYN again, with an ACK
+  owe_ack(c);  // which must go even if the peer's SYN-ACK comes before it
   return segment.payload.empty() && !segment.flags.fin() ? Drop::none : Drop::tcp_window_closed;
 }
 

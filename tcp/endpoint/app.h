@@ -3,8 +3,8 @@
 // What an application sees of the endpoint: events in, calls out (RFC 9293 §3.9.1). This header and
 // endpoint.h are the public face; ARCHITECTURE.md has a page that explains them with apps/echo.
 //
-// The application is called once per iteration of its core with all events since the last call, also
-// with none: there is no re-entrancy, and `now` paces whoever needs pacing.
+// The application is called once per iteration of its core with all events since the last call,
+// also with none: there is no re-entrancy, and `now` paces whoever needs pacing.
 #pragma once
 
 #include <cstddef>
@@ -43,9 +43,10 @@ struct Event {
   EventKind kind = EventKind::closed;
   CloseReason reason = CloseReason::none;  // closed
   ListenerId listener;                     // accepted
-  /// data: the next bytes of the stream in order. Lent for this call of on_events alone; what is not
-  /// consumed stays readable and will be lent again by readable() or with the next data event.
-  /// consume() takes from here: copy the span first if you need its bytes after consuming them.
+  /// data: the next bytes of the stream, in order and behind those of earlier data events. Lent for
+  /// this call of on_events alone, consumed or not; what is not consumed stays readable, and is
+  /// shown again by readable() or with the next data event. Whoever reads ahead with readable()
+  /// finds the events that follow shrunk by what was consumed.
   std::span<const std::byte> bytes;
 };
 

@@ -86,8 +86,8 @@ void Endpoint::consume(ConnectionId id, std::size_t bytes) {
 
 std::span<const std::byte> Endpoint::readable(ConnectionId id) const {
   EndpointImpl& e = *impl_;
-  const Connection* c = e.resolve(id);
-  if (c == nullptr || c->has(Connection::kOwnerGone)) return {};
+  Connection* c = e.resolve(id);
+  if (c == nullptr) return {};
   return readable_bytes(e, id.index, *c);
 }
 
@@ -102,8 +102,7 @@ void Endpoint::close(ConnectionId id) {
   EndpointImpl& e = *impl_;
   Connection* c = e.resolve(id);
   if (c == nullptr || c->has(Connection::kOwnerGone)) return;
-  const bool unread = has_lent(e, id.index);
-  withdraw_lent(e, id.index);
+  const bool unread = stop_reading(e, id.index, *c);
   if (is_over(*c)) {
     if (ending_of(*c) == Ending::reading) announce(e, id.index, *c, CloseReason::graceful);
     return;
@@ -121,7 +120,7 @@ void Endpoint::abort(ConnectionId id) {
   EndpointImpl& e = *impl_;
   Connection* c = e.resolve(id);
   if (c == nullptr) return;
-  withdraw_lent(e, id.index);
+  stop_reading(e, id.index, *c);
   abort_by_endpoint(e, id.index, *c, CloseReason::aborted);
 }
 

@@ -4,6 +4,7 @@
 // nothing until it is used; nothing allocates afterwards.
 #include "tcp/endpoint/endpoint.h"
 
+#include <algorithm>
 #include <new>
 
 #include "tcp/connection/calls.h"
@@ -44,7 +45,7 @@ EndpointImpl::EndpointImpl(const EndpointConfig& c)
       ports(c.secrets.ports, c.first_port, c.last_port),
       wheel(ConnectionTimers{&connections}, 0),
       dirty(c.max_connections),
-      events(EventList::capacity_for(c.max_connections)) {}
+      events(EventList::capacity_for(c.max_connections, c.max_blocks)) {}
 
 Result<std::unique_ptr<Endpoint>> Endpoint::create(const EndpointConfig& config) {
   if (const Status status = check_config(config); !status) return status.error();
@@ -65,7 +66,7 @@ const StateCounts& Endpoint::states() const { return impl_->states; }
 
 std::span<const Event> Endpoint::events() const {
   impl_->shown = impl_->events.size();
-  return impl_->events.from(0);
+  return impl_->events.all();
 }
 
 void Endpoint::settle(Instant now) {
@@ -149,8 +150,11 @@ Endpoint::Memory Endpoint::memory() const {
     add(m.reserved_bytes, m.touched_bytes);
   }
   add(e.generation_pages.bytes(), std::uint64_t{e.connections.touched()} * 2);
-  // Hashing spreads entries over all buckets, so each page of the index is soon touched.
-  add(e.index.reserved_bytes(), e.index.reserved_bytes());
+  // Hashing spreads entries over all buckets: at most a page for each that there ever was.
+  constexpr std::uint64_t kPageBytes = 4096;
+  const std::uint64_t entries = e.connections.created() + e.half_open.stats().inserted;
+  add(e.index.reserved_bytes(),
+      std::min<std::uint64_t>(e.index.reserved_bytes(), entries * kPageBytes));
   add(e.half_open.reserved_bytes(), e.half_open.touched_bytes());
   add(e.time_wait.reserved_bytes(), e.time_wait.touched_bytes());
   add(e.replies.reserved_bytes(), e.replies.touched_bytes());

@@ -2,8 +2,8 @@
 //
 // All connections of one core: index, half-open table, TIME_WAIT store, listeners, ports, timer
 // wheel and counters behind one face. Applications use the calls (RFC 9293 §3.9.1); the worker that
-// owns the core feeds it segments and pulls segments out. A pure machine: same segments, calls, times
-// and secrets give the same behaviour.
+// owns the core feeds it segments and pulls segments out. A pure machine: same segments, calls,
+// times and secrets give the same behaviour.
 #pragma once
 
 #include <cstddef>
@@ -45,8 +45,8 @@ struct EndpointConfig {
   std::uint32_t max_ipv6_pairs = 65'536;   // IPv6 connections and half-opens
   std::uint32_t max_send_states = 65'536;  // connections with data in flight at once
   std::uint32_t max_receive_states = 16'384;
-  std::uint32_t max_blocks = 32'768;       // 2 KiB each: copied, unread and out-of-order payload
-  std::uint16_t first_port = 1024;         // ephemeral range, inclusive: 64,512 ports
+  std::uint32_t max_blocks = 32'768;  // 2 KiB each: copied, unread and out-of-order payload
+  std::uint16_t first_port = 1024;    // ephemeral range, inclusive: 64,512 ports
   std::uint16_t last_port = 65'535;
   TimeWaitReuse time_wait_reuse = TimeWaitReuse::timestamp;
   TimeWaitOverflow time_wait_overflow = TimeWaitOverflow::recycle_oldest;
@@ -59,15 +59,15 @@ struct EndpointConfig {
 };
 
 struct ListenRequest {
-  Address local;  // unspecified: any local address of either family
+  Address local{};  // unspecified: any local address of either family
   std::uint16_t port = 0;
   std::uint32_t backlog = 4096;  // half-open plus accepted in this iteration
   std::uint8_t profile = 0;
 };
 
 struct OpenRequest {
-  Address local;
-  Address remote;
+  Address local{};
+  Address remote{};
   std::uint16_t remote_port = 0;
   std::uint16_t local_port = 0;  // 0: chosen by keyed hash (RFC 6056 §3.3.4)
   std::uint8_t profile = 0;
@@ -126,7 +126,8 @@ struct EndpointImpl;
 
 class Endpoint {
  public:
-  /// Reserves all memory. Errors: usage (a bound out of range, no profile), environment (no memory).
+  /// Reserves all memory. Errors: usage (a bound out of range, no profile), environment (no
+  /// memory).
   [[nodiscard]] static Result<std::unique_ptr<Endpoint>> create(const EndpointConfig& config);
   ~Endpoint();
   Endpoint(const Endpoint&) = delete;
@@ -142,9 +143,13 @@ class Endpoint {
                                  Lifetime lifetime);
   /// Free bytes of the send queue; 0 for a stale id or after shutdown.
   [[nodiscard]] std::size_t send_space(ConnectionId id) const;
-  /// The application took `bytes` of what was lent or readable: the window may open again.
+  /// The application took `bytes` of what data events and readable() showed, in the order of the
+  /// stream: the window may open again. Bytes of an event stay where they are until on_events
+  /// returns.
   void consume(ConnectionId id, std::size_t bytes);
-  /// The first contiguous unread bytes, outside of a data event; empty if there are none.
+  /// The first contiguous bytes that are not consumed, empty if there are none; valid until the
+  /// next consume(). For reading on later, or ahead of the events: those that follow shrink
+  /// accordingly.
   [[nodiscard]] std::span<const std::byte> readable(ConnectionId id) const;
   /// FIN after what is queued; reading goes on (half-close).
   void shutdown(ConnectionId id);
@@ -175,8 +180,8 @@ class Endpoint {
   /// Keyed hash of a tuple; computed once per segment and handed to prefetch() and input().
   [[nodiscard]] std::uint64_t hash(const FourTuple& tuple) const;
   void prefetch(std::uint64_t hash) const;
-  /// One segment whose checksum is good and whose local address is ours. `segment.payload` must stay
-  /// valid until settle().
+  /// One segment whose checksum is good and whose local address is ours. `segment.payload` must
+  /// stay valid until settle().
   Drop input(std::uint64_t hash, const FourTuple& tuple, const SegmentIn& segment, Instant now);
   /// An ICMP error that embeds a segment of ours. Drop::none if it changed something.
   Drop icmp_error(const FourTuple& tuple, const IcmpError& error, Instant now);
@@ -190,7 +195,8 @@ class Endpoint {
   /// Writes up to out.size() segments that are due and returns how many; 0: nothing left to send.
   /// What a SegmentOut borrows stays valid until the next call of anything else on this endpoint.
   [[nodiscard]] std::size_t flush(std::span<SegmentOut> out, Instant now);
-  /// The earliest time at which advance() has work; nothing if no timer is armed.
+  /// The earliest time at which advance() has work, `now` if events wait for the application;
+  /// nothing if no timer is armed.
   [[nodiscard]] std::optional<Instant> next_deadline(Instant now) const;
   /// True if flush() would send something: for a worker that may sleep.
   [[nodiscard]] bool has_output() const;

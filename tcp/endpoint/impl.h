@@ -74,7 +74,7 @@ struct EndpointImpl {
 
   EventList events;
   std::size_t shown = 0;          // events that the application was given
-  std::size_t lent_cursor = 0;    // no event before it has lent bytes that are not consumed
+  std::size_t data_cursor = 0;    // no event before it has bytes that are not consumed
   std::uint64_t data_filter = 0;  // bit (index mod 64) is set if a connection has a data event
   std::uint32_t iteration = 0;
 

@@ -127,8 +127,8 @@ void announce(EndpointImpl& e, std::uint32_t index, Connection& c, CloseReason r
   MR_DCHECK(is_over(c) && ending_of(c) == Ending::reading);
   if (c.state == State::closed) --e.states.of(State::closed);
   set_ending(c, Ending::announced);
-  if (c.receive != kNil || c.send != kNil) release_cold(c, e.context_of(c));
-  refresh_shown(e, index, c);
+  // Bytes that are still shown stay until settle(); after a reset they are gone already.
+  if (c.receive == kNil) withdraw_unread(e, index);
   e.events.add(e.id_of(index, c), c.user, EventKind::closed).reason = reason;
 }
 
