@@ -1,45 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // One binary: finds the command, gives it its options, and turns what it returns into an exit code.
-#include <fmt/format.h>
-
 #include <cstdio>
 #include <exception>
+#include <new>
 #include <string>
 #include <vector>
 
+#include "apps/commands.h"
 #include "apps/config/command_line.h"
 #include "apps/config/exit_code.h"
 #include "apps/config/interrupt.h"
-#include "apps/http_server/serve.h"
-#include "apps/inspect/ss.h"
-#include "apps/load_generator/commands.h"
-#include "dataplane/backend.h"
-#include "millrace_version.h"
 
 namespace millrace {
 namespace {
-
-std::string version_text() {
-  return fmt::format("millrace {}\ncompiler: {}, {} build for {}\ndataplane: {}\nfeatures: {}\n",
-                     build::kVersion, build::kCompiler, build::kBuildType,
-                     build::kMarch.empty() ? "any x86-64" : build::kMarch, dataplane_version(),
-                     build::kFeatures.empty() ? "none" : build::kFeatures);
-}
-
-// In the order of the help.
-std::vector<Command> all_commands() {
-  std::vector<Command> commands;
-  commands.push_back(load::loopback_command([](std::size_t, tcp::Endpoint& endpoint) {
-    auto server = std::make_unique<http::HttpServer>(http::server_config(65'536));
-    (void)server->listen(endpoint, 80);
-    return server;
-  }));
-  commands.push_back(http::serve_command());
-  commands.push_back(load::load_command());
-  commands.push_back(inspect::ss_command());
-  return commands;
-}
 
 int run(int argc, char** argv) {
   std::vector<Command> commands = all_commands();

@@ -23,93 +23,89 @@ struct Row {
   std::uint16_t status;
 };
 
-const std::vector<Row>& table() {
-  static const std::vector<Row> kTable{
-      {head(""), Flaw::none, 0},
-      {head("Content-Length: 5\r\n"), Flaw::none, 0},
-      {head("Content-Length:5\r\n"), Flaw::none, 0},
-      {head("Content-Length: \t 5  \r\n"), Flaw::none, 0},
-      {head("content-LENGTH: 9223372036854775807\r\n"), Flaw::none, 0},
-      {head("Transfer-Encoding: chunked\r\n"), Flaw::none, 0},
-      {head("TRANSFER-ENCODING: Chunked\r\n"), Flaw::none, 0},
-      {head("X: \x80\xff obs-text\r\n"), Flaw::none, 0},
-      {head("X:\r\n"), Flaw::none, 0},
-      // two lengths
-      {head("Content-Length: 5\r\nContent-Length: 5\r\n"), Flaw::two_lengths, 400},
-      {head("Content-Length: 5\r\nContent-Length: 6\r\n"), Flaw::two_lengths, 400},
-      {head("Content-Length: 5, 5\r\n"), Flaw::length_value, 400},
-      // a length and a coding, in both orders
-      {head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), Flaw::length_with_coding, 400},
-      {head("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), Flaw::length_with_coding, 400},
-      {head("Content-Length: 5\r\nTransfer-Encoding: gzip, chunked\r\n"), Flaw::length_with_coding,
-       400},
-      // lengths that are not digits
-      {head("Content-Length: +5\r\n"), Flaw::length_value, 400},
-      {head("Content-Length: -5\r\n"), Flaw::length_value, 400},
-      {head("Content-Length: 0x5\r\n"), Flaw::length_value, 400},
-      {head("Content-Length: 5a\r\n"), Flaw::length_value, 400},
-      {head("Content-Length: 5 5\r\n"), Flaw::length_value, 400},
-      {head("Content-Length:\r\n"), Flaw::length_value, 400},
-      {head("Content-Length: 9223372036854775808\r\n"), Flaw::length_value, 400},
-      {head("Content-Length: 18446744073709551617\r\n"), Flaw::length_value, 400},
-      {head("Content-Length: 99999999999999999999999999\r\n"), Flaw::length_value, 400},
-      // codings
-      {head("Transfer-Encoding: chunked, chunked\r\n"), Flaw::coding_value, 400},
-      {head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), Flaw::coding_value,
-       400},
-      {head("Transfer-Encoding: chunked, gzip\r\n"), Flaw::coding_value, 400},
-      {head("Transfer-Encoding: xchunked\r\n"), Flaw::coding_value, 400},
-      {head("Transfer-Encoding: identity\r\n"), Flaw::coding_value, 400},
-      {head("Transfer-Encoding:\r\n"), Flaw::coding_value, 400},
-      {head("Transfer-Encoding: \x0b"
-            "chunked\r\n"),
-       Flaw::control_character, 400},
-      {head("Transfer-Encoding: gzip, chunked\r\n"), Flaw::unknown_coding, 501},
-      {head("Transfer-Encoding: chunked, gzip, chunked\r\n"), Flaw::coding_value, 400},
-      {head("Transfer-Encoding: chunked\r\n", "POST /echo HTTP/1.0"), Flaw::coding_value, 400},
-      // field names
-      {head("Content-Length : 5\r\n"), Flaw::header_name, 400},
-      {head("Transfer-Encoding\t: chunked\r\n"), Flaw::header_name, 400},
-      {head("No colon\r\n"), Flaw::header_name, 400},
-      {head(": value\r\n"), Flaw::header_name, 400},
-      {head("Na(me: value\r\n"), Flaw::header_name, 400},
-      {head("N\xc3\xa4me: value\r\n"), Flaw::header_name, 400},
-      // folded lines
-      {head("X: a\r\n b\r\n"), Flaw::folded_line, 400},
-      {head("X: a\r\n\tb\r\n"), Flaw::folded_line, 400},
-      {head(" Content-Length: 5\r\n"), Flaw::folded_line, 400},
-      // characters
-      {head(std::string("X: a\0b\r\n", 8)), Flaw::control_character, 400},
-      {head("X: a\x7f\r\n"), Flaw::control_character, 400},
-      {head("X: a\rb\r\n"), Flaw::bare_cr, 400},
-      {head("X: a\r\r\n"), Flaw::bare_cr, 400},
-      // request lines
-      {head("", "POST  /echo HTTP/1.1"), Flaw::request_line, 400},
-      {head("", "POST /echo  HTTP/1.1"), Flaw::request_line, 400},
-      {head("", "POST /echo HTTP/1.1 "), Flaw::request_line, 400},
-      {head("", " POST /echo HTTP/1.1"), Flaw::request_line, 400},
-      {head("", "POST /ec ho HTTP/1.1"), Flaw::request_line, 400},
-      {head("", "POST /echo\tx HTTP/1.1"), Flaw::request_line, 400},
-      {head("", "POST /\xc3\xa4 HTTP/1.1"), Flaw::request_line, 400},
-      {head("", "POST /echo"), Flaw::request_line, 400},
-      {head("", "POST"), Flaw::request_line, 400},
-      {head("", "PO(ST /echo HTTP/1.1"), Flaw::request_line, 400},
-      {head("", "POST /echo http/1.1"), Flaw::request_line, 400},
-      {head("", "POST /echo HTTP/1.11"), Flaw::request_line, 400},
-      {head("", "POST /echo HTTP/11"), Flaw::request_line, 400},
-      {head("", "POST /echo HTTP/2.0"), Flaw::version, 505},
-      {head("", "POST /echo HTTP/0.9"), Flaw::version, 505},
-      {head("", "POST echo HTTP/1.1"), Flaw::request_line, 400},
-      // Host
-      {"GET / HTTP/1.1\r\n\r\n", Flaw::host, 400},
-      {"GET / HTTP/1.0\r\n\r\n", Flaw::none, 0},
-      {head("Host: b\r\n"), Flaw::host, 400},
-  };
-  return kTable;
-}
+const std::vector<Row> kTable{
+    {head(""), Flaw::none, 0},
+    {head("Content-Length: 5\r\n"), Flaw::none, 0},
+    {head("Content-Length:5\r\n"), Flaw::none, 0},
+    {head("Content-Length: \t 5  \r\n"), Flaw::none, 0},
+    {head("content-LENGTH: 9223372036854775807\r\n"), Flaw::none, 0},
+    {head("Transfer-Encoding: chunked\r\n"), Flaw::none, 0},
+    {head("TRANSFER-ENCODING: Chunked\r\n"), Flaw::none, 0},
+    {head("X: \x80\xff obs-text\r\n"), Flaw::none, 0},
+    {head("X:\r\n"), Flaw::none, 0},
+    // two lengths
+    {head("Content-Length: 5\r\nContent-Length: 5\r\n"), Flaw::two_lengths, 400},
+    {head("Content-Length: 5\r\nContent-Length: 6\r\n"), Flaw::two_lengths, 400},
+    {head("Content-Length: 5, 5\r\n"), Flaw::length_value, 400},
+    // a length and a coding, in both orders
+    {head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), Flaw::length_with_coding, 400},
+    {head("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), Flaw::length_with_coding, 400},
+    {head("Content-Length: 5\r\nTransfer-Encoding: gzip, chunked\r\n"), Flaw::length_with_coding,
+     400},
+    // lengths that are not digits
+    {head("Content-Length: +5\r\n"), Flaw::length_value, 400},
+    {head("Content-Length: -5\r\n"), Flaw::length_value, 400},
+    {head("Content-Length: 0x5\r\n"), Flaw::length_value, 400},
+    {head("Content-Length: 5a\r\n"), Flaw::length_value, 400},
+    {head("Content-Length: 5 5\r\n"), Flaw::length_value, 400},
+    {head("Content-Length:\r\n"), Flaw::length_value, 400},
+    {head("Content-Length: 9223372036854775808\r\n"), Flaw::length_value, 400},
+    {head("Content-Length: 18446744073709551617\r\n"), Flaw::length_value, 400},
+    {head("Content-Length: 99999999999999999999999999\r\n"), Flaw::length_value, 400},
+    // codings
+    {head("Transfer-Encoding: chunked, chunked\r\n"), Flaw::coding_value, 400},
+    {head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), Flaw::coding_value, 400},
+    {head("Transfer-Encoding: chunked, gzip\r\n"), Flaw::coding_value, 400},
+    {head("Transfer-Encoding: xchunked\r\n"), Flaw::coding_value, 400},
+    {head("Transfer-Encoding: identity\r\n"), Flaw::coding_value, 400},
+    {head("Transfer-Encoding:\r\n"), Flaw::coding_value, 400},
+    {head("Transfer-Encoding: \x0b"
+          "chunked\r\n"),
+     Flaw::control_character, 400},
+    {head("Transfer-Encoding: gzip, chunked\r\n"), Flaw::unknown_coding, 501},
+    {head("Transfer-Encoding: chunked, gzip, chunked\r\n"), Flaw::coding_value, 400},
+    {head("Transfer-Encoding: chunked\r\n", "POST /echo HTTP/1.0"), Flaw::coding_value, 400},
+    // field names
+    {head("Content-Length : 5\r\n"), Flaw::header_name, 400},
+    {head("Transfer-Encoding\t: chunked\r\n"), Flaw::header_name, 400},
+    {head("No colon\r\n"), Flaw::header_name, 400},
+    {head(": value\r\n"), Flaw::header_name, 400},
+    {head("Na(me: value\r\n"), Flaw::header_name, 400},
+    {head("N\xc3\xa4me: value\r\n"), Flaw::header_name, 400},
+    // folded lines
+    {head("X: a\r\n b\r\n"), Flaw::folded_line, 400},
+    {head("X: a\r\n\tb\r\n"), Flaw::folded_line, 400},
+    {head(" Content-Length: 5\r\n"), Flaw::folded_line, 400},
+    // characters
+    {head(std::string("X: a\0b\r\n", 8)), Flaw::control_character, 400},
+    {head("X: a\x7f\r\n"), Flaw::control_character, 400},
+    {head("X: a\rb\r\n"), Flaw::bare_cr, 400},
+    {head("X: a\r\r\n"), Flaw::bare_cr, 400},
+    // request lines
+    {head("", "POST  /echo HTTP/1.1"), Flaw::request_line, 400},
+    {head("", "POST /echo  HTTP/1.1"), Flaw::request_line, 400},
+    {head("", "POST /echo HTTP/1.1 "), Flaw::request_line, 400},
+    {head("", " POST /echo HTTP/1.1"), Flaw::request_line, 400},
+    {head("", "POST /ec ho HTTP/1.1"), Flaw::request_line, 400},
+    {head("", "POST /echo\tx HTTP/1.1"), Flaw::request_line, 400},
+    {head("", "POST /\xc3\xa4 HTTP/1.1"), Flaw::request_line, 400},
+    {head("", "POST /echo"), Flaw::request_line, 400},
+    {head("", "POST"), Flaw::request_line, 400},
+    {head("", "PO(ST /echo HTTP/1.1"), Flaw::request_line, 400},
+    {head("", "POST /echo http/1.1"), Flaw::request_line, 400},
+    {head("", "POST /echo HTTP/1.11"), Flaw::request_line, 400},
+    {head("", "POST /echo HTTP/11"), Flaw::request_line, 400},
+    {head("", "POST /echo HTTP/2.0"), Flaw::version, 505},
+    {head("", "POST /echo HTTP/0.9"), Flaw::version, 505},
+    {head("", "POST echo HTTP/1.1"), Flaw::request_line, 400},
+    // Host
+    {"GET / HTTP/1.1\r\n\r\n", Flaw::host, 400},
+    {"GET / HTTP/1.0\r\n\r\n", Flaw::none, 0},
+    {head("Host: b\r\n"), Flaw::host, 400},
+};
 
 TEST(StrictFraming, Table) {
-  for (const Row& row : table()) {
+  for (const Row& row : kTable) {
     const HeadScan scan = scan_head(row.head, 0);
     ASSERT_EQ(scan.outcome, HeadScan::Outcome::complete) << row.head;
     ASSERT_EQ(scan.length, row.head.size()) << row.head;

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Puts the rooms of the applications together. The one file that knows them all.
+#include "apps/commands.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "apps/http_server/serve.h"
+#include "apps/inspect/ss.h"
+#include "apps/load_generator/commands.h"
+#include "dataplane/backend.h"
+#include "millrace_version.h"
+
+namespace millrace {
+
+std::vector<Command> all_commands() {
+  std::vector<Command> commands;
+  commands.push_back(load::loopback_command([](std::size_t, tcp::Endpoint& endpoint) {
+    auto server = std::make_unique<http::HttpServer>(http::server_config(65'536));
+    (void)server->listen(endpoint, 80);
+    return server;
+  }));
+  commands.push_back(http::serve_command());
+  commands.push_back(load::load_command());
+  commands.push_back(inspect::ss_command());
+  return commands;
+}
+
+std::string version_text() {
+  return fmt::format("millrace {}\ncompiler: {}, {} build for {}\ndataplane: {}\nfeatures: {}\n",
+                     build::kVersion, build::kCompiler, build::kBuildType,
+                     build::kMarch.empty() ? "any x86-64" : build::kMarch, dataplane_version(),
+                     build::kFeatures.empty() ? "none" : build::kFeatures);
+}
+
+}  // namespace millrace

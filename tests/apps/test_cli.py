@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The binary as a user meets it: exit codes, one sentence for each mistake, help and version."""
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+BINARY = os.environ.get("MILLRACE_BIN", "")
+
+
+@pytest.fixture
+def run(tmp_path):
+    assert os.access(BINARY, os.X_OK), f"MILLRACE_BIN names no program: '{BINARY}'"
+    # Nothing of the tester's own environment or instances takes part.
+    environment = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(tmp_path)}
+    tmp_path.chmod(0o700)
+
+    def go(*args, **variables):
+        return subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=60,
+                              env={**environment, **variables}, cwd=tmp_path)
+    go.environment = environment
+    return go
+
+
+MISTAKES = [
+    ([], "no command was given: expected millrace COMMAND [OPTIONS]; see millrace --help"),
+    (["sreve"], "'sreve' is no command: expected loopback, serve, load, ss; did you mean serve?"),
+    (["serve", "--devise", "x"],
+     "--devise is no option of millrace serve: expected one that its help names; did you mean "
+     "--device?"),
+    (["serve", "--device", "eth0"],
+     "--device: 'eth0' is not a device: expected a name as DPDK gives it, as net_tap0,iface=mr0 or "
+     "0000:01:00.0; try net_af_packet0,iface=eth0"),
+    (["serve", "--address", "198.18.0.256/24"],
+     "--address: '198.18.0.256' is not an address: expected IPv4 as 198.18.0.2 or IPv6 as "
+     "2001:2::2; try 198.18.0.2"),
+    (["serve", "--listen", "http"],
+     "--listen: 'http' is not a port: expected a whole number from 1 to 65535; try 80"),
+    (["serve", "--mtu", "100"], "--mtu: 100 is out of range: expected 576 to 9216; try 576"),
+    (["serve", "--two-msl", "300s"],
+     "--two-msl: 300s is out of range: expected 0s to 240s; try 240s"),
+    (["serve", "--time-wait-reuse", "timestmap"],
+     "--time-wait-reuse: 'timestmap' is not one of the choices: expected none, timestamp, sequence "
+     "or immediate; did you mean timestamp?"),
+    (["serve", "--cores", "a"],
+     "--cores: 'a' is not a list of cores: expected numbers and ranges, as 0,2-3; try 0"),
+    (["serve"], "no device was given: expected --device; try --device net_tap0,iface=mr0"),
+    (["serve", "--device", "net_tap0,iface=mr0"],
+     "no address of our own was given: expected --address; try --address 198.18.0.2/24"),
+    (["serve", "--device", "net_tap0,iface=mr0", "--address", "198.18.0.2/24", "--gateway",
+      "10.0.0.1"],
+     "--gateway: 10.0.0.1 is in none of our networks, so it cannot be reached; give an --address "
+     "with the prefix length of its network, or --route 10.0.0.1/32"),
+    (["load", "htp://198.18.0.1/"],
+     "URL: 'htp://198.18.0.1/' is not a URL: expected http://ADDRESS[:PORT]/PATH, as "
+     "http://198.18.0.1:8080/bytes/64; did you mean http://198.18.0.1/?"),
+    (["load", "http://198.18.0.1/", "--rate", "fast"],
+     "--rate: 'fast' is not a rate: expected a number above zero per second, with k or M behind if "
+     "needed, as 10k; try 10k"),
+    (["ss", "--state", "establihsed"],
+     "--state: 'establihsed' is not a state: expected one of closed, listen, syn-sent, "
+     "syn-received, established, fin-wait-1, fin-wait-2, close-wait, closing, last-ack, time-wait; "
+     "did you mean established?"),
+]
+
+
+@pytest.mark.parametrize("args,sentence", MISTAKES, ids=lambda v: "-".join(v)[:40] if
+                         isinstance(v, list) else "")
+def test_a_mistake_gets_one_sentence_and_exit_2(run, args, sentence):
+    done = run(*args)
+    assert done.stderr == f"millrace: {sentence}\n"
+    assert done.stdout == ""
+    assert done.returncode == 2
+
+
+def test_environment_and_file_are_named_in_errors(run, tmp_path):
+    assert run("serve", MILLRACE_MTU="9O00").stderr.startswith("millrace: MILLRACE_MTU: '9O00' is ")
+    path = tmp_path / "x.toml"
+    path.write_text('[serve]\n  mtu = "x"\n')
+    done = run("serve", "--config", str(path))
+    assert done.stderr.startswith(f"millrace: {path}:2:9: mtu: 'x' is not a number: expected ")
+    assert done.returncode == 2
+    path.write_text("[serve]\nmut = 1500\n")
+    assert run("serve", MILLRACE_CONFIG=str(path)).stderr == (
+        f"millrace: {path}:2:1: 'mut' is no key of [serve]: expected the name of an option; "
+        "did you mean mtu?\n")
+
+
+def test_what_is_missing_outside_is_exit_3(run):
+    done = run("ss", "-s")
+    assert done.returncode == 3
+    assert done.stderr == ("millrace: no instance is running for this user; start one with millrace "
+                           "serve, and ask as the same user\n")
+    done = run("serve", "--config", "/nowhere.toml")
+    assert done.returncode == 3
+    assert "/nowhere.toml cannot be read: No such file or directory" in done.stderr
+    done = run("serve", "--device", "0000:ff:1f.7", "--address", "198.18.0.2/24", "--no-hugepages")
+    assert done.returncode == 3, done.stderr
+    assert "0000:ff:1f.7" in done.stderr.splitlines()[-1]
+
+
+def test_load_keeps_to_networks_that_are_nobody_elses(run):
+    done = run("load", "http://8.8.8.8/", "--device", "net_tap0,iface=mr0", "--address",
+               "198.18.0.16/24")
+    assert done.returncode == 2
+    assert done.stderr.startswith("millrace: the target 8.8.8.8 may be somebody else's")
+    assert "--i-own-this-network" in done.stderr
+
+
+def test_help_and_version(run):
+    for command in ["loopback", "serve", "load", "ss"]:
+        done = run(command, "--help")
+        assert done.returncode == 0
+        assert "\nExample:\n  millrace " + command in done.stdout
+        assert done.stderr == ""
+    done = run("--version")
+    assert done.returncode == 0
+    for word in ["millrace ", "compiler: ", "DPDK ", "features: "]:
+        assert word in done.stdout
+    assert "loopback" in run("--help").stdout
+
+
+def test_loopback_is_asked_by_name_and_ends_on_ctrl_c(run):
+    process = subprocess.Popen(
+        [BINARY, "loopback", "--mode", "cps", "--rate", "200", "--duration", "30s", "--cores", "0",
+         "--no-hugepages"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=run.environment)
+    try:
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    assert "accounted for" in out
