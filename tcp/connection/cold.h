@@ -41,6 +41,7 @@ struct SendState {
   std::uint32_t cursor_offset = 0;
   Seq resend_next;   // valid if resending: go-back-N up to SND.NXT
   Seq recover;       // RFC 6582: SND.NXT when loss was last found
+  Seq short_end;     // the end of the last short segment (Nagle, as Minshall amends it)
   Seq limited_from;  // SND.NXT before limited transmit (RFC 3042)
   Seq rtt_seq;       // the end of the segment being timed (Karn); valid if rtt_at is not zero
   Instant rtt_at{};

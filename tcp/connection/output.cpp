@@ -44,9 +44,11 @@ struct Plan {
   return burst > mss ? burst - burst % mss : mss;
 }
 
-// Nagle's algorithm (RFC 9293 §3.7.4): the last, short piece waits while anything is in flight.
-[[nodiscard]] bool nagle_holds(const Connection& c, std::uint32_t offset) {
-  return offset != 0 && !c.has(Connection::kNodelay | Connection::kFinQueued);
+// Nagle's algorithm (RFC 9293 §3.7.4) as Minshall amended it and others run it: a short segment
+// waits while another short one is in flight. So at most one is, but the end of a large write need
+// not wait for an ACK that the peer delays.
+[[nodiscard]] bool nagle_holds(const Connection& c, const SendState& st) {
+  return after(st.short_end, c.snd_una) && !c.has(Connection::kNodelay | Connection::kFinQueued);
 }
 
 // What of the queue may go now: new data, or data again after a timeout.
@@ -65,10 +67,10 @@ struct Plan {
   std::uint32_t bytes = std::min({left, usable, payload_limit(c, context)});
   if (bytes == 0) return {};
   const std::uint32_t mss = c.mss - sack_option_bytes(c, context);
-  if (bytes > mss && bytes != left) bytes -= bytes % mss;
+  if (bytes > mss && (bytes != left || nagle_holds(c, st))) bytes -= bytes % mss;
   if (bytes < mss && !st.resending) {
     if (bytes == left) {
-      if (nagle_holds(c, offset)) return {};
+      if (nagle_holds(c, st)) return {};
     } else {
       // RFC 9293 §3.8.6.2.1: not less than half of the largest window ever offered; the persist
       // timer overrides. Where cwnd is what holds us back an ACK is on its way.
@@ -178,6 +180,7 @@ void emit_data(Connection& c, const Plan& plan, const Context& context, SegmentO
     count_retransmission(c, st, from, context);
   } else {
     ++context.counters.TCPOrigDataSent;
+    if (bytes < c.mss || (bytes > c.mss && bytes % c.mss != 0)) st.short_end = to;
     if (st.rtt_at == Instant{}) {
       st.rtt_at = context.now;
       st.rtt_seq = to;

@@ -117,6 +117,7 @@ bool ensure_send_state(Connection& c, const Context& context) {
   if (index == kNil) return false;
   SendState& st = context.stores.send[index];
   st.recover = c.snd_una - 1;
+  st.short_end = c.snd_una;
   st.unacked_since = tick_of(context.now);
   // Between two SendStates the time of the last send rests in send_deadline (connection.h). Under
   // keepalive that is when anything was last heard, which is later.
