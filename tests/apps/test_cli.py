@@ -91,8 +91,8 @@ def test_environment_and_file_are_named_in_errors(run, tmp_path):
 def test_what_is_missing_outside_is_exit_3(run):
     done = run("ss", "-s")
     assert done.returncode == 3
-    assert done.stderr == ("millrace: no instance is running for this user; start one with millrace "
-                           "serve, and ask as the same user\n")
+    assert done.stderr == ("millrace: no instance is running for this user; start one with "
+                           "millrace serve, and ask as the same user\n")
     done = run("serve", "--config", "/nowhere.toml")
     assert done.returncode == 3
     assert "/nowhere.toml cannot be read: No such file or directory" in done.stderr

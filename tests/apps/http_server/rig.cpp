@@ -86,22 +86,24 @@ Response parse_response(std::string_view text, bool of_head) {
 
 namespace {
 
-tcp::EndpointConfig endpoint_config(std::uint64_t seed, std::uint32_t send_buffer) {
+tcp::EndpointConfig endpoint_config(std::uint64_t seed, std::uint32_t send_buffer,
+                                    std::uint16_t mtu) {
   tcp::EndpointConfig config;
   config.max_connections = 4096;
   config.max_time_wait = 4096;
   config.secrets = test::fixed_secrets(seed);
   config.profiles.front().nagle = false;
   config.profiles.front().send_buffer = send_buffer;
+  config.profiles.front().mtu = mtu;
   config.profiles.front().two_msl = 1s;
   return config;
 }
 
 }  // namespace
 
-Rig::Rig(const ServerConfig& config, std::uint32_t send_buffer)
+Rig::Rig(const ServerConfig& config, std::uint32_t send_buffer, std::uint16_t mtu)
     : server(config),
-      pair(endpoint_config(1, 262'144), client, endpoint_config(2, send_buffer), server) {
+      pair(endpoint_config(1, 262'144, mtu), client, endpoint_config(2, send_buffer, mtu), server) {
   MR_CHECK(server.listen(pair.server(), 80).ok());
 }
 

@@ -48,7 +48,8 @@ struct Response {
 
 class Rig {
  public:
-  explicit Rig(const ServerConfig& config = {}, std::uint32_t send_buffer = 262'144);
+  explicit Rig(const ServerConfig& config = {}, std::uint32_t send_buffer = 262'144,
+               std::uint16_t mtu = 1500);
 
   [[nodiscard]] tcp::ConnectionId open(bool ipv6 = false);
   /// Queues `text` and lets it arrive, with everything that follows at once.

@@ -415,12 +415,22 @@ TEST(ServerBounds, FullPoolsAnswer503) {
   EXPECT_EQ(rig.server.live_exchanges(), 0U);
 }
 
+// A port that coalesces gives more at once than a head may have.
+TEST(ServerBounds, LongHeadInOnePiece) {
+  Rig rig({}, 262'144, 60'000);
+  const std::string line = "GET / HTTP/1.1\r\nHost: a\r\nX: ";
+  const std::size_t fits = 8192 - line.size() - 4;
+  EXPECT_EQ(parse_response(rig.ask(line + std::string(fits, 'x') + "\r\n\r\n")).status, 200);
+  EXPECT_EQ(parse_response(rig.ask(line + std::string(fits + 1, 'x') + "\r\n\r\n")).status, 431);
+  rig.finish();
+}
+
 // A send queue of two heads: pieces of answers have to wait.
 TEST(ServerBounds, TinySendQueue) {
   Rig rig({}, 2048);
   std::string text;
   for (const char* path :
-       {"/", "/bytes/1000", "/chunked/40000", "/nothing", "/status/204", "/delay/1"}) {
+       {"/", "/bytes/16000", "/chunked/40000", "/nothing", "/status/204", "/delay/1"}) {
     text += request(path);
   }
   const std::string echo = request("/echo", "Transfer-Encoding: chunked\r\n", "POST") + "3e8\r\n" +
@@ -429,7 +439,7 @@ TEST(ServerBounds, TinySendQueue) {
   rig.send(id, text + echo + request("/bytes/7"));
   rig.pair.pass(3s);
   std::string_view received = rig.seen(id).received;
-  const std::size_t bodies[] = {0, 1000, 40'000, 0, 0, 0, 1000, 7};
+  const std::size_t bodies[] = {0, 16'000, 40'000, 0, 0, 0, 1000, 7};
   for (std::size_t i = 0; i < 8; ++i) {
     const Response response = parse_response(received);
     ASSERT_NE(response.status, 0) << i << " of " << rig.seen(id).received.size();
