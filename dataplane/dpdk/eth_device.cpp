@@ -53,6 +53,14 @@ bool asks_for_offload(rte_mbuf* const* packets, std::uint16_t count) {
   return (all & RTE_MBUF_F_TX_OFFLOAD_MASK) != 0;
 }
 
+/// A tap claims 65,535 and refuses, in sending too, what exceeds its frames of 1,522 bytes.
+std::uint32_t largest_mtu(const rte_eth_dev_info& dev) {
+  const bool both = dev.max_mtu != UINT16_MAX && dev.max_rx_pktlen > dev.max_mtu;
+  const std::uint32_t around =
+      both ? dev.max_rx_pktlen - dev.max_mtu : std::uint32_t{RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN};
+  return std::min<std::uint32_t>(dev.max_mtu, dev.max_rx_pktlen - around);
+}
+
 }  // namespace
 
 std::uint32_t EthDevice::buffers_for(const DeviceConfig& config) {
@@ -115,6 +123,7 @@ Status EthDevice::set_up(const DeviceConfig& config, KeySource& keys) {
   virtio_ = info_.driver.find("virtio") != std::string::npos || info_.driver == "net_vhost";
 
   info_.mtu = config.mtu;
+  if (info_.mtu < dev_.min_mtu || info_.mtu > largest_mtu(dev_)) return mtu_refused();
   if (config.workers == 1 || !try_rss(config.workers, keys)) {
     Status status = without_rss(config.workers);
     if (status) status = start();
@@ -197,23 +206,37 @@ bool EthDevice::try_rss(std::uint16_t workers, KeySource& keys) {
   keys.fill(std::span(key).first(size));
   if (!configure(workers, workers, std::span(key).first(size))) return false;
   if (!start()) return false;
-  rss_ = read_rss();
+  rss_ = read_rss(std::span(key).first(size));
   if (rss_ != nullptr) return true;
   rte_eth_dev_stop(id_);
   started_ = false;
   return false;
 }
 
-/// Key and table as the device has them now: where it cannot tell, it does not hash by them.
-std::shared_ptr<const FlowSteering> EthDevice::read_rss() const {
+/// Key and table as the device has them now: where it cannot tell, it does not hash by them. Asks
+/// once more for the key that was drawn, as some take it only while they run.
+std::shared_ptr<const FlowSteering> EthDevice::read_rss(std::span<std::uint8_t> drawn) {
   std::array<std::uint8_t, kMaxKeyBytes> key{};
   rte_eth_rss_conf conf{};
-  conf.rss_key = key.data();
-  conf.rss_key_len = static_cast<std::uint8_t>(key.size());
-  if (rte_eth_dev_rss_hash_conf_get(id_, &conf) != 0) return nullptr;
+  const auto read = [&] {
+    conf = rte_eth_rss_conf{};
+    conf.rss_key = key.data();
+    conf.rss_key_len = static_cast<std::uint8_t>(key.size());
+    return rte_eth_dev_rss_hash_conf_get(id_, &conf) == 0;
+  };
+  if (!read()) return nullptr;
   if ((conf.rss_hf & (RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP)) == 0) {
     return nullptr;
   }
+  const auto is_drawn = [&] { return std::memcmp(key.data(), drawn.data(), drawn.size()) == 0; };
+  if (!is_drawn()) {
+    rte_eth_rss_conf wanted = conf;
+    wanted.rss_key = drawn.data();
+    wanted.rss_key_len = static_cast<std::uint8_t>(drawn.size());
+    rte_eth_dev_rss_hash_update(id_, &wanted);
+    if (!read()) return nullptr;
+  }
+  rss_key_fixed_ = !is_drawn();
   std::array<rte_eth_rss_reta_entry64, RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE> table{};
   const std::uint16_t size = dev_.reta_size;
   if (size > RTE_ETH_RSS_RETA_SIZE_512 || (size & (size - 1)) != 0) return nullptr;
@@ -244,15 +267,19 @@ Status EthDevice::without_rss(std::uint16_t workers) {
   return status;
 }
 
+Error EthDevice::mtu_refused() const {
+  return {ErrorKind::usage,
+          "The device '" + spec_.text + "' does not take an MTU of " + std::to_string(info_.mtu) +
+              "; it takes " + std::to_string(dev_.min_mtu) + " to " +
+              std::to_string(largest_mtu(dev_)) + ".",
+          "1500 always works: --mtu 1500"};
+}
+
 Status EthDevice::set_mtu() {
   // DPDK noted the MTU with the configuration; the device may have to hear of it.
   const int code = rte_eth_dev_set_mtu(id_, info_.mtu);
   if (code == 0 || code == -ENOTSUP || info_.mtu <= RTE_ETHER_MTU) return Ok{};
-  return Error{
-      ErrorKind::environment,
-      "The device '" + spec_.text + "' does not take an MTU of " + std::to_string(info_.mtu) + ".",
-      "It takes " + std::to_string(dev_.min_mtu) + " to " + std::to_string(dev_.max_mtu) +
-          ", it says; 1500 always works."};
+  return mtu_refused();
 }
 
 void EthDevice::describe() {
@@ -272,8 +299,15 @@ void EthDevice::describe() {
 std::string EthDevice::note() const {
   const auto yes = [](bool b) { return b ? "device" : "software"; };
   const bool rx = (conf_.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_CKSUM) != 0;
+  // On a veth the kernel leaves sums to whoever takes the frame to a wire, and these drivers do not
+  // pass on that it did.
+  const bool unfilled = info_.driver == "net_af_packet" || info_.driver == "net_af_xdp";
   return spec_.name + " (" + info_.driver + "): checksums sent by " + yes(info_.tx_tcp_checksum) +
-         ", verified by " + yes(rx) + ", segmentation by " + yes(info_.tx_tso) + ".";
+         ", verified by " + yes(rx) + ", segmentation by " + yes(info_.tx_tso) + "." +
+         (unfilled ? " A peer on this machine must fill in its own: ethtool -K PEER tx off" : "") +
+         (rss_key_fixed_
+              ? " Its RSS key cannot be changed: whoever knows it can pile flows on one core."
+              : "");
 }
 
 std::uint16_t EthWire::send(std::uint16_t port, std::uint16_t queue, rte_mbuf** packets,

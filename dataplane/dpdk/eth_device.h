@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -56,8 +57,9 @@ class EthDevice {
   [[nodiscard]] Status start();
   [[nodiscard]] bool try_rss(std::uint16_t workers, KeySource& keys);
   [[nodiscard]] Status without_rss(std::uint16_t workers);
-  [[nodiscard]] std::shared_ptr<const FlowSteering> read_rss() const;
+  [[nodiscard]] std::shared_ptr<const FlowSteering> read_rss(std::span<std::uint8_t> drawn);
   [[nodiscard]] Status set_mtu();
+  [[nodiscard]] Error mtu_refused() const;
   void describe();
   [[nodiscard]] Error failed(const char* doing, int code) const;
 
@@ -73,6 +75,7 @@ class EthDevice {
   std::uint16_t rx_queues_ = 0;
   std::uint16_t tx_queues_ = 0;
   std::shared_ptr<const FlowSteering> rss_;
+  bool rss_key_fixed_ = false;
 };
 
 /// One queue pair of a device, as MbufPort uses it.

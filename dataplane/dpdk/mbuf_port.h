@@ -99,6 +99,9 @@ inline void free_unchained(rte_mbuf* const* buffers, std::size_t count) {
   flush();
 }
 
+inline constexpr std::uint16_t kOffload =
+    Frame::kOffloadIpChecksum | Frame::kOffloadTcpChecksum | Frame::kOffloadTso;
+
 template <typename Wire>
 class MbufPort final : public Port {
  public:
@@ -202,6 +205,32 @@ class MbufPort final : public Port {
  private:
   /// Sends up to kBurst packets; refused_ tells whether the wire took less.
   std::size_t tx_part(std::span<Frame> frames) {
+    constexpr std::uint16_t kSpecial = Frame::kContinues | kOffload;
+    std::array<rte_mbuf*, kBurst> packets;
+    const std::size_t most = std::min<std::size_t>(frames.size(), kBurst);
+    std::uint64_t bytes = 0;
+    std::uint16_t count = 0;
+    for (; count < most; ++count) {
+      const Frame& frame = frames[count];
+      if (frame.has(kSpecial)) [[unlikely]] {
+        return tx_special(frames);
+      }
+      packets[count] = set(frame);
+      bytes += frame.length;
+    }
+    const std::uint16_t sent = wire_.transmit(packets.data(), count);
+    refused_ = sent < count;
+    if (refused_) [[unlikely]] {
+      ++stats_.tx_refused;
+      for (std::size_t i = sent; i < count; ++i) bytes -= frames[i].length;
+    }
+    stats_.tx_frames += sent;
+    stats_.tx_bytes += bytes;
+    return sent;
+  }
+
+  /// The same for packets of several pieces, or with work for the device.
+  std::size_t tx_special(std::span<Frame> frames) {
     std::array<rte_mbuf*, kBurst> packets;
     std::array<std::uint32_t, kBurst> ends;  // frames up to and with that packet
     std::uint16_t count = 0;
@@ -263,8 +292,6 @@ class MbufPort final : public Port {
 
   /// Makes one packet of the frames from `at` on; returns the index after them.
   static std::size_t prepare(std::span<Frame> frames, std::size_t at, rte_mbuf*& packet) {
-    constexpr std::uint16_t kOffload =
-        Frame::kOffloadIpChecksum | Frame::kOffloadTcpChecksum | Frame::kOffloadTso;
     const Frame& first = frames[at];
     packet = set(first);
     if (first.has(kOffload)) {

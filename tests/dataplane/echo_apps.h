@@ -55,7 +55,7 @@ class CallerApp final : public tcp::App {
   void on_events(tcp::Endpoint& endpoint, std::span<const tcp::Event> events,
                  Instant now) override {
     for (const tcp::Event& e : events) on_event(endpoint, e);
-    while (left_ > 0 && open_ < 64) {
+    while (left_ > 0 && open_ < 16) {
       tcp::OpenRequest request;
       request.local = kClient;
       request.remote = kServer;

@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/dataplane/dpdk/fake_machine.h"
+#include "tests/support/fake_machine.h"
 
 namespace millrace::test {
 namespace {

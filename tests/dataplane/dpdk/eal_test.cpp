@@ -14,7 +14,7 @@
 #include <filesystem>
 
 #include "tests/dataplane/dpdk/eal_environment.h"
-#include "tests/dataplane/dpdk/fake_machine.h"
+#include "tests/support/fake_machine.h"
 
 namespace millrace::test {
 namespace {

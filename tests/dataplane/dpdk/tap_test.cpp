@@ -52,9 +52,9 @@ class Kernel : public testing::Test {
     }
   }
 
-  void open_device(const std::string& device, std::uint16_t workers) {
+  void open_device(const std::string& device, std::uint16_t workers, std::uint16_t mtu = 1500) {
     BackendConfig config = cable_config(1, 1);
-    config.devices = {{device, workers, 1500}};
+    config.devices = {{device, workers, mtu}};
     config.memory_mib = 0;
     backend_ = make_dpdk_backend();
     auto opened = backend_->open(config);
@@ -270,6 +270,45 @@ TEST_F(Kernel, ATapOpensAgainAfterItWasClosed) {
     devices_.clear();
     backend_.reset();
     EXPECT_FALSE(run("ip link show dpdktest0")) << "the interface goes with its device";
+  }
+}
+
+TEST_F(Kernel, ATapTakesAnotherMtuUpToItsLimit) {
+  for (const std::uint16_t mtu : {std::uint16_t{576}, std::uint16_t{1504}}) {
+    open_device("net_tap0,iface=dpdktest0", 1, mtu);
+    if (HasFatalFailure()) return;
+    EXPECT_TRUE(run("ip link show dpdktest0 | grep -q 'mtu " + std::to_string(mtu) + " '"));
+    give_kernel_addresses("dpdktest0");
+    ASSERT_TRUE(wait_for_link());
+    // The kernel answers an echo request that fills the MTU with one that does.
+    Port& port = *device().ports[0];
+    Frame f;
+    ASSERT_EQ(port.allocate({&f, 1}), 1U);
+    ASSERT_GE(f.capacity, mtu + 14U);
+    std::vector<std::uint8_t> bytes = TcpFrame{
+        .source = 0xc612'0002,
+        .destination = 0xc612'0001,
+        .payload_bytes =
+            mtu - std::size_t{40}}.bytes();
+    std::memcpy(bytes.data(), kernel_mac("dpdktest0").data(), 6);
+    auto* header = reinterpret_cast<rte_ipv4_hdr*>(bytes.data() + 14);
+    header->next_proto_id = 1;
+    header->hdr_checksum = 0;
+    header->hdr_checksum = rte_ipv4_cksum(header);
+    std::uint8_t* const icmp = bytes.data() + 34;
+    icmp[0] = 8, icmp[1] = icmp[2] = icmp[3] = 0;
+    const auto sum = static_cast<std::uint16_t>(~rte_raw_cksum(icmp, bytes.size() - 34));
+    std::memcpy(icmp + 2, &sum, 2);
+    std::memcpy(f.data, bytes.data(), bytes.size());
+    f.length = static_cast<std::uint32_t>(bytes.size());
+    ASSERT_EQ(port.tx_burst({&f, 1}), 1U);
+    EXPECT_TRUE(poll([&](std::uint16_t, const Frame& got) {
+      const auto* b = reinterpret_cast<const std::uint8_t*>(got.data);
+      return got.length == bytes.size() && b[23] == 1 && b[34] == 0;
+    })) << "no echo of "
+        << mtu << " bytes";
+    devices_.clear();
+    backend_.reset();
   }
 }
 
