@@ -21,6 +21,8 @@ namespace {
 
 // RFC 5961 §5.2: (SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT.
 [[nodiscard]] bool acceptable(const Connection& c, Seq ack) {
+  if (bytes_between(c.snd_una, ack) <= flight_bytes(c)) [[likely]]
+    return true;
   const std::uint32_t max_snd_wnd = std::uint32_t{c.max_snd_wnd} << c.peer_scale();
   return in_window(ack, c.snd_una - max_snd_wnd, max_snd_wnd + flight_bytes(c) + 1);
 }
@@ -69,6 +71,15 @@ void acknowledge(Connection& c, const SegmentIn& segment, const Context& context
   const std::uint32_t bytes = bytes_between(c.snd_una, ack) - (fin_acked ? 1U : 0U);
   sample_rtt(c, st, segment, context);
   const bool restart_timer = on_new_ack(c, st, ack, bytes, context);
+  if (ack == c.snd_nxt && bytes == st.queued_bytes &&
+      (fin_acked || !c.has(Connection::kFinQueued))) {
+    c.snd_una = ack;  // all of it: nothing of SendState is needed any more
+    release_send_state(c, context);
+    arm_idle_timer(c, context);
+    if (became_writable(c, context)) outcome.writable = true;
+    if (fin_acked) on_fin_acknowledged(c, context, outcome);
+    return;
+  }
   drop_acknowledged(st, context.stores, bytes);
   c.snd_una = ack;
   st.unanswered = 0;
@@ -77,15 +88,11 @@ void acknowledge(Connection& c, const SegmentIn& segment, const Context& context
   if (st.resending && st.resend_next == c.snd_nxt) st.resending = false;
   if (ack != c.snd_nxt) {
     if (restart_timer) restart_retransmit_timer(c, context);
-  } else if (st.queued_bytes == 0 && (!c.has(Connection::kFinQueued) || fin_acked)) {
-    release_send_state(c, context);
-    arm_idle_timer(c, context);
   } else {
     st.retransmit_first = false;
     c.send_timer = SendTimer::none;
   }
   if (became_writable(c, context)) outcome.writable = true;
-  if (fin_acked) on_fin_acknowledged(c, context, outcome);
 }
 
 // SEG.ACK == SND.UNA while something is queued or in flight.

@@ -29,29 +29,31 @@ void fill_common(Seq seq, std::uint8_t flags, const Context& context, SegmentOut
   out.options.sack_count = 0;
 }
 
-void fill_options(const Connection& c, const Context& context, SegmentOut& out) {
+void add_sack(const Connection& c, const Context& context, SegmentOut& out) {
+  if (!c.has(Connection::kSack)) return;
+  const std::size_t limit = c.has(Connection::kTimestamps) ? 3 : kMaxSackBlocks;
+  out.options.sack_count =
+      fill_sack(context.stores.receive[c.receive], context.stores, limit, out.options.sack);
+}
+
+// Everything but the payload; `ack` is RCV.NXT or a step on the way to it.
+void fill(Connection& c, Seq seq, Seq ack, std::uint8_t flags, const Context& context,
+          SegmentOut& out) {
+  fill_common(seq, flags, context, out);
   if (c.has(Connection::kTimestamps)) {
     out.options.has = Options::kTimestamps;
     out.options.tsval = tsval_of(c, context.now);
     out.options.tsecr = c.ts_recent;
   }
-  if (c.has(Connection::kSack) && has_gap(c, context)) {
-    const std::size_t limit = c.has(Connection::kTimestamps) ? 3 : kMaxSackBlocks;
-    out.options.sack_count =
-        fill_sack(context.stores.receive[c.receive], context.stores, limit, out.options.sack);
-  }
-}
-
-void fill_window(Connection& c, Seq ack, const Context& context, SegmentOut& out) {
-  const std::uint32_t told = bytes_between(c.last_ack_sent, c.rcv_adv) >> c.our_scale();
+  if (has_gap(c, context)) add_sack(c, context, out);
   update_receive_window(c, context);
   out.ack = ack;
   out.window = window_field(c, ack);
-  if (out.window == 0 && told != 0) ++context.counters.TCPToZeroWindowAdv;
+  if (out.window == 0 && bytes_between(c.last_ack_sent, c.rcv_adv) >> c.our_scale() != 0) {
+    ++context.counters.TCPToZeroWindowAdv;
+  }
   c.last_ack_sent = ack;
-}
-
-void settle_acks(Connection& c) {
+  if (ack != c.rcv_nxt) return;
   if (c.acks_owed != 0) --c.acks_owed;
   c.clear(Connection::kAckDelayed | Connection::kAckWhole);
 }
@@ -65,7 +67,7 @@ void settle_acks(Connection& c) {
 }  // namespace
 
 std::uint32_t sack_option_bytes(const Connection& c, const Context& context) {
-  if (!c.has(Connection::kSack) || !has_gap(c, context)) return 0;
+  if (!c.has(Connection::kSack)) return 0;
   const ReceiveState& r = context.stores.receive[c.receive];
   const std::uint32_t limit = c.has(Connection::kTimestamps) ? 3 : kMaxSackBlocks;
   const std::uint32_t blocks = std::min(reassembly_of(r, context.stores).range_count, limit);
@@ -82,18 +84,11 @@ Seq next_ack(const Connection& c, const Context& context) {
 
 void fill_header(Connection& c, Seq seq, std::uint8_t flags, const Context& context,
                  SegmentOut& out) {
-  fill_common(seq, flags, context, out);
-  fill_options(c, context, out);
-  fill_window(c, c.rcv_nxt, context, out);
-  settle_acks(c);
+  fill(c, seq, c.rcv_nxt, flags, context, out);
 }
 
 void fill_ack(Connection& c, Seq seq, const Context& context, SegmentOut& out) {
-  const Seq ack = next_ack(c, context);
-  fill_common(seq, Flags::kAck, context, out);
-  fill_options(c, context, out);
-  fill_window(c, ack, context, out);
-  if (ack == c.rcv_nxt) settle_acks(c);
+  fill(c, seq, next_ack(c, context), Flags::kAck, context, out);
 }
 
 void fill_reset(Connection& c, const Context& context, SegmentOut& out) {
@@ -120,7 +115,8 @@ void fill_syn(Connection& c, bool answer, const Context& context, SegmentOut& ou
     if (c.window_scales != 0) offered.has |= Options::kWindowScale;
     out.ack = c.rcv_nxt;
     c.last_ack_sent = c.rcv_nxt;
-    settle_acks(c);
+    if (c.acks_owed != 0) --c.acks_owed;
+    c.clear(Connection::kAckDelayed | Connection::kAckWhole);
   }
   out.options = syn_options(context.config, ipv6, tsval_of(c, context.now),
                             answer ? &offered : nullptr, c.ts_recent);

@@ -18,8 +18,15 @@ namespace millrace::tcp {
   return c.receive != kNil && context.stores.receive[c.receive].reassembly != kNil;
 }
 
-/// Bytes that SACK blocks will take from the payload of a full segment.
+/// Bytes that SACK blocks take from the payload of a full segment; only while there is a gap.
 [[nodiscard]] std::uint32_t sack_option_bytes(const Connection& c, const Context& context);
+
+/// Payload bytes of a full segment now.
+[[nodiscard]] inline std::uint32_t segment_payload(const Connection& c, const Context& context) {
+  if (!has_gap(c, context)) [[likely]]
+    return c.mss;
+  return c.mss - sack_option_bytes(c, context);
+}
 
 /// What the next ACK acknowledges: RCV.NXT, or a step of two full segments on the way to it.
 [[nodiscard]] Seq next_ack(const Connection& c, const Context& context);

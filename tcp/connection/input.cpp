@@ -95,12 +95,37 @@ Drop check_ack_of_syn(Connection& c, const SegmentIn& segment, const Context& co
 
 // RFC 7323 §5.3 (R3) with Last.ACK.sent (§4.3).
 void update_ts_recent(Connection& c, const SegmentIn& segment, const Context& context) {
-  if (!c.has(Connection::kTimestamps) || !segment.options.has_timestamps()) return;
+  if (!c.has(Connection::kTimestamps)) return;
   if (after(segment.seq, c.last_ack_sent)) return;
   const std::uint32_t tsval = segment.options.tsval;
   if (ts_before(tsval, c.ts_recent) && !ts_recent_expired(c, context.now)) return;
   c.ts_recent = tsval;
   c.ts_recent_when = ts_age_clock(context.now) & kTsAgeMask;
+}
+
+// Header prediction (Jacobson): true only if every check before the fifth passes and the text, if
+// any, is next and fits, with nothing unread or out of order.
+[[nodiscard]] bool is_expected(const Connection& c, const SegmentIn& segment) {
+  constexpr std::uint8_t kMask = Flags::kSyn | Flags::kFin | Flags::kRst | Flags::kAck;
+  if (c.state != State::established || segment.seq != c.rcv_nxt || c.receive != kNil) return false;
+  if ((segment.flags.bits & kMask) != Flags::kAck) return false;
+  if (segment.payload.size() > c.rcv_wnd()) return false;
+  if (!c.has(Connection::kTimestamps)) return true;
+  return segment.options.has_timestamps() && !ts_before(segment.options.tsval, c.ts_recent);
+}
+
+// What input_synchronized() comes to for such a segment.
+Drop input_expected(Connection& c, const SegmentIn& segment, const Context& context,
+                    Outcome& outcome) {
+  const Drop drop = check_ack(c, segment, context, outcome);
+  if (drop != Drop::none) return drop;
+  update_ts_recent(c, segment, context);
+  const auto bytes = static_cast<std::uint32_t>(segment.payload.size());
+  if (bytes == 0) return Drop::none;
+  outcome.lent = segment.payload;
+  c.rcv_nxt += bytes;
+  ack_progress(c, bytes, context);
+  return Drop::none;
 }
 
 Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& context,
@@ -131,6 +156,7 @@ Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& 
 }  // namespace
 
 Drop on_segment(Connection& c, const SegmentIn& segment, const Context& context, Outcome& outcome) {
+  if (is_expected(c, segment)) return input_expected(c, segment, context, outcome);
   switch (c.state) {
     case State::syn_sent:
       return input_syn_sent(c, segment, context, outcome);

@@ -37,8 +37,8 @@ struct Plan {
 }
 
 // Payload that one SegmentOut may carry: a segment, or a burst that is cut later.
-[[nodiscard]] std::uint32_t payload_limit(const Connection& c, const Context& context) {
-  const std::uint32_t mss = c.mss - sack_option_bytes(c, context);
+[[nodiscard]] std::uint32_t payload_limit(std::uint32_t mss, const Context& context) {
+  if (context.config.max_segment_burst <= mss) return mss;
   const std::uint32_t burst =
       std::min(context.config.max_segment_burst, kMaxSegmentsPerBurst * mss);
   return burst > mss ? burst - burst % mss : mss;
@@ -64,9 +64,9 @@ struct Plan {
   }
   const std::uint32_t edge = std::min(congestion_limit(c, st), c.snd_wnd);
   const std::uint32_t usable = edge > offset ? edge - offset : 0;
-  std::uint32_t bytes = std::min({left, usable, payload_limit(c, context)});
+  const std::uint32_t mss = segment_payload(c, context);
+  std::uint32_t bytes = std::min({left, usable, payload_limit(mss, context)});
   if (bytes == 0) return {};
-  const std::uint32_t mss = c.mss - sack_option_bytes(c, context);
   if (bytes > mss && (bytes != left || nagle_holds(c, st))) bytes -= bytes % mss;
   if (bytes < mss && !st.resending) {
     if (bytes == left) {
@@ -85,7 +85,7 @@ struct Plan {
 // The segment at SND.UNA, again (RFC 5681 §3.2, RFC 6582 §3.2).
 [[nodiscard]] Plan plan_retransmit(const Connection& c, const SendState& st,
                                    const Context& context) {
-  const std::uint32_t mss = c.mss - sack_option_bytes(c, context);
+  const std::uint32_t mss = segment_payload(c, context);
   const std::uint32_t bytes = std::min({mss, st.queued_bytes, c.snd_wnd, flight_bytes(c)});
   const bool fin = c.has(Connection::kFinSent) && bytes == st.queued_bytes && c.snd_wnd > bytes;
   return {bytes != 0 || fin ? Kind::retransmit : Kind::none, fin, bytes};
@@ -94,7 +94,7 @@ struct Plan {
 // At least one octet although the window is closed (RFC 9293 §3.8.6.1), all that fits if it is
 // merely too small to be worth while.
 [[nodiscard]] Plan plan_probe(const Connection& c, const SendState& st, const Context& context) {
-  const std::uint32_t fits = std::clamp(c.snd_wnd, 1U, payload_limit(c, context));
+  const std::uint32_t fits = std::clamp(c.snd_wnd, 1U, segment_payload(c, context));
   const std::uint32_t bytes = std::min(st.queued_bytes, fits);
   return {Kind::probe, bytes == 0 && c.has(Connection::kFinQueued), bytes};
 }
@@ -124,29 +124,21 @@ struct Plan {
   return plan;
 }
 
+// `send_timer` becomes retransmit; what `backoff` counted for another purpose is forgotten.
 void arm_retransmit(Connection& c, const Context& context) {
-  switch (c.send_timer) {
-    case SendTimer::retransmit:
-      return;
-    case SendTimer::persist:
-    case SendTimer::keepalive:
-    case SendTimer::memory:
-      c.backoff = 0;  // it counted something else
-      break;
-    case SendTimer::none:
-    case SendTimer::fin_wait_2:
-      break;
-  }
+  if (c.send_timer == SendTimer::retransmit) return;
+  if (c.send_timer != SendTimer::none) c.backoff = 0;
   c.send_timer = SendTimer::retransmit;
   c.send_deadline = deadline_after(context.now, retransmission_timeout(c, context.config));
 }
 
 // Payload into `out`, and the flags and counts that go with it. Returns the bytes that found place.
-std::uint32_t attach(const Connection& c, const SendState& st, const Context& context,
-                     QueuePosition& at, std::uint32_t offset, const Plan& plan, SegmentOut& out) {
+inline std::uint32_t attach(const Connection& c, const SendState& st, const Context& context,
+                            QueuePosition& at, std::uint32_t offset, const Plan& plan,
+                            SegmentOut& out) {
   const std::uint32_t bytes = gather(context.stores, at, plan.bytes, out);
   out.payload_bytes = bytes;
-  const std::uint32_t mss = c.mss - sack_option_bytes(c, context);
+  const std::uint32_t mss = segment_payload(c, context);
   if (bytes > mss) out.segment_size = static_cast<std::uint16_t>(mss);
   if (bytes != 0 && offset + bytes == st.queued_bytes) out.flags.bits |= Flags::kPsh;
   if (plan.fin && bytes == plan.bytes) out.flags.bits |= Flags::kFin;
@@ -172,8 +164,11 @@ void emit_data(Connection& c, const Plan& plan, const Context& context, SegmentO
   const std::uint32_t bytes = attach(c, st, context, at, offset, plan, out);
   st.cursor_chunk = at.chunk;
   st.cursor_offset = at.offset;
-  if (out.flags.fin()) c.set(Connection::kFinSent);
-  const Seq to = from + bytes + (out.flags.fin() ? 1U : 0U);
+  Seq to = from + bytes;
+  if (out.flags.fin()) {
+    c.set(Connection::kFinSent);
+    to += 1;
+  }
   st.last_send = tick_of(context.now);
   if (c.snd_nxt == c.snd_una) st.unacked_since = st.last_send;
   if (before(from, c.snd_nxt)) {
@@ -268,9 +263,8 @@ void settle(Connection& c, const Context& context) {
   }
 }
 
-}  // namespace
-
-bool next_segment(Connection& c, const Context& context, SegmentOut& out) {
+// Out of line, so that the usual "nothing" costs no more than finding that out.
+[[gnu::noinline]] bool carry_out(Connection& c, const Context& context, SegmentOut& out) {
   if (c.send != kNil && c.snd_nxt == c.snd_una) {
     restart_after_idle(c, context.stores.send[c.send], context);
   }
@@ -305,6 +299,26 @@ bool next_segment(Connection& c, const Context& context, SegmentOut& out) {
       return true;
   }
   return false;
+}
+
+// The answer to most questions: nothing is owed and all that was given has been sent. The timer
+// that watches over it was armed when it went out.
+[[nodiscard]] bool nothing_due(const Connection& c, const Context& context) {
+  if (c.acks_owed != 0 || c.has(Connection::kResetOwed | Connection::kProbeOwed)) return false;
+  if (c.send == kNil) return true;
+  SendState& st = context.stores.send[c.send];
+  if (st.retransmit_first || st.resending) return false;
+  const std::uint32_t fin = c.has(Connection::kFinQueued) ? 1 : 0;
+  if (flight_bytes(c) < st.queued_bytes + fin) return false;
+  st.cwnd_limited = false;
+  return true;
+}
+
+}  // namespace
+
+bool next_segment(Connection& c, const Context& context, SegmentOut& out) {
+  if (nothing_due(c, context)) return false;
+  return carry_out(c, context, out);
 }
 
 bool wants_to_send(const Connection& c, const Context& context) {

@@ -59,41 +59,38 @@ void link(SendState& st, Stores& stores, std::uint32_t index) {
   return true;
 }
 
-// Room behind the last chunk, if it is a block of ours.
-[[nodiscard]] std::span<std::byte> tail_room(const SendState& st, Stores& stores) {
-  if (st.chunk_tail == kNil) return {};
-  const Chunk& tail = stores.chunks[st.chunk_tail];
-  if (tail.block == kNil) return {};
-  return std::span(stores.blocks[tail.block].bytes).subspan(tail.bytes);
-}
-
-[[nodiscard]] bool append_block(SendState& st, Stores& stores) {
+// Chunk with room behind its last byte: the last one if it is a block of ours, else a new one. kNil
+// if there is none to be had.
+[[nodiscard]] std::uint32_t chunk_with_room(SendState& st, Stores& stores) {
+  if (st.chunk_tail != kNil) {
+    const Chunk& tail = stores.chunks[st.chunk_tail];
+    if (tail.block != kNil && tail.bytes != kBlockBytes) return st.chunk_tail;
+  }
   const std::uint32_t index = stores.chunks.create();
-  if (index == kNil) return false;
+  if (index == kNil) return kNil;
   const std::uint32_t block = stores.blocks.create();
   if (block == kNil) {
     stores.chunks.free(index);
-    return false;
+    return kNil;
   }
   Chunk& chunk = stores.chunks[index];
   chunk.data = stores.blocks[block].bytes.data();
   chunk.block = block;
   link(st, stores, index);
-  return true;
+  return index;
 }
 
 [[nodiscard]] std::size_t append_copy(SendState& st, Stores& stores,
                                       std::span<const std::byte> bytes) {
   std::size_t copied = 0;
   while (copied < bytes.size()) {
-    std::span<std::byte> room = tail_room(st, stores);
-    if (room.empty()) {
-      if (!append_block(st, stores)) break;
-      room = tail_room(st, stores);
-    }
-    const std::size_t n = std::min(room.size(), bytes.size() - copied);
-    std::memcpy(room.data(), bytes.data() + copied, n);
-    stores.chunks[st.chunk_tail].bytes += static_cast<std::uint32_t>(n);
+    const std::uint32_t index = chunk_with_room(st, stores);
+    if (index == kNil) break;
+    Chunk& chunk = stores.chunks[index];
+    const std::size_t n = std::min(kBlockBytes - chunk.bytes, bytes.size() - copied);
+    std::byte* to = stores.blocks[chunk.block].bytes.data() + chunk.bytes;
+    std::memcpy(to, bytes.data() + copied, n);
+    chunk.bytes += static_cast<std::uint32_t>(n);
     copied += n;
   }
   return copied;
@@ -173,8 +170,8 @@ QueuePosition seek(const SendState& st, const Stores& stores, std::uint32_t offs
   return at;
 }
 
-std::uint32_t gather(const Stores& stores, QueuePosition& at, std::uint32_t bytes,
-                     SegmentOut& out) {
+std::uint32_t gather_pieces(const Stores& stores, QueuePosition& at, std::uint32_t bytes,
+                            SegmentOut& out) {
   std::uint32_t gathered = 0;
   out.piece_count = 0;
   while (gathered < bytes) {
@@ -213,8 +210,7 @@ void drop_acknowledged(SendState& st, Stores& stores, std::uint32_t bytes) {
   if (st.cursor_chunk == st.chunk_head && st.cursor_offset < left) st.cursor_offset = left;
 }
 
-bool became_writable(Connection& c, const Context& context) {
-  if (!c.has(Connection::kWriteBlocked)) return false;
+bool unblock_writer(Connection& c, const Context& context) {
   const std::size_t free_bytes = send_space(c, context);
   if (free_bytes < context.config.send_buffer / 3) return false;
   const Stores& stores = context.stores;

@@ -28,13 +28,27 @@ void release_send_state(Connection& c, const Context& context);
 [[nodiscard]] QueuePosition seek(const SendState& st, const Stores& stores, std::uint32_t offset);
 /// Describes up to `bytes` from `at` in out.pieces, at most kMaxPieces of them, moves `at` behind
 /// them and returns how many.
-std::uint32_t gather(const Stores& stores, QueuePosition& at, std::uint32_t bytes, SegmentOut& out);
+std::uint32_t gather_pieces(const Stores& stores, QueuePosition& at, std::uint32_t bytes,
+                            SegmentOut& out);
+inline std::uint32_t gather(const Stores& stores, QueuePosition& at, std::uint32_t bytes,
+                            SegmentOut& out) {
+  if (bytes == 0) return 0;
+  const Chunk& chunk = stores.chunks[at.chunk];
+  if (bytes > chunk.bytes - at.offset) return gather_pieces(stores, at, bytes, out);
+  out.piece_count = 1;
+  out.pieces[0] = std::span(chunk.data + at.offset, bytes);
+  at.offset += bytes;
+  return bytes;
+}
 /// `bytes` from SND.UNA on have been acknowledged.
 void drop_acknowledged(SendState& st, Stores& stores, std::uint32_t bytes);
 
 /// If a write was refused and there is room again (a third of the buffer and a free block), true
 /// once.
-[[nodiscard]] bool became_writable(Connection& c, const Context& context);
+[[nodiscard]] bool unblock_writer(Connection& c, const Context& context);
+[[nodiscard]] inline bool became_writable(Connection& c, const Context& context) {
+  return c.has(Connection::kWriteBlocked) && unblock_writer(c, context);
+}
 
 /// Frees a chain of chunks and the blocks they own.
 void free_chain(Stores& stores, std::uint32_t head);
