@@ -22,9 +22,9 @@ namespace {
         return c.tuple == packed && !c.has(Connection::kIpv6);
       }
       case EntryKind::half_open:
-        return e.half_open.matches(ref, tuple);
+        return e.half_open.matches_v4(ref, packed);
       case EntryKind::time_wait:
-        return e.time_wait.matches(ref, tuple);
+        return e.time_wait.matches_v4(ref, packed);
     }
     return false;
   });

@@ -104,6 +104,21 @@ TEST(HalfOpen, RetransmitsWithBackoffAndGivesUp) {
   }
 }
 
+TEST(HalfOpen, AShorterTimeoutIsNotKeptWaitingByALongerOne) {
+  TcpConfig slow, quick;
+  slow.initial_rto = 3s;
+  quick.initial_rto = 200ms;
+  Store s(10, {slow, quick});
+  ASSERT_TRUE(s.half_open.insert(tuple_of(1, false), {}, Instant{1s}));
+  HalfOpenState state;
+  state.profile = 1;
+  const EntryRef second = s.half_open.insert(tuple_of(2, true), state, Instant{1s});
+  EXPECT_LE(*s.half_open.next_due(Instant{1s}), Instant{1s} + 201ms);
+  std::array<HalfOpen::Due, 4> due;
+  ASSERT_EQ(s.half_open.due(Instant{1s} + 201ms, due), 1U);
+  EXPECT_EQ(due[0].ref, second);
+}
+
 TEST(HalfOpen, TellsTheRoundTripOnlyIfItIsCertain) {
   Store s(10);
   const Instant start{1s};

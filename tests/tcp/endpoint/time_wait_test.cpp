@@ -207,6 +207,56 @@ TEST(TimeWait, RestartsWithoutEndMakeBoundedTombstones) {
   EXPECT_EQ(h.store.runs(), 0U);
 }
 
+TEST(TimeWait, ARestartAfterADeferredOneIsExact) {
+  House h(1000);
+  for (std::uint32_t i = 0; i < 400; ++i) ASSERT_TRUE(h.add(tuple_of(i, false), Instant{0s}));
+  const auto restart = [&](std::uint32_t i, Instant now) {
+    const FourTuple t = tuple_of(i, false);
+    (void)h.store.restart(House::hash(t), h.find(t), now);
+  };
+  // Evenly over the runs, so that none becomes empty or merges.
+  for (std::uint32_t i = 0; i < 398; i += 2) restart(i, Instant{1s});
+  for (const std::uint32_t first : {1U, 5U}) {
+    for (std::uint32_t i = first; i < 398; i += 8) restart(i, Instant{1s});
+  }
+  ASSERT_GT(h.store.stats().deferred, 0U);
+  restart(399, Instant{2s});
+  // Expiring some makes room for tombstones again, before the turn of 399 has come: now a restart
+  // appends, and 399 expires before what comes after it.
+  std::array<TimeWaitGone, 64> some;
+  (void)h.store.expire(Instant{60s} + kTick, some);
+  ASSERT_LT(h.store.tombstones(), 200U);
+  restart(399, Instant{62s});
+  ASSERT_TRUE(h.add(tuple_of(500, false), Instant{63s}));
+  (void)h.expire(Instant{64s});
+  EXPECT_TRUE(h.find(tuple_of(399, false)));
+  (void)h.expire(Instant{122s} + kTick);
+  EXPECT_FALSE(h.find(tuple_of(399, false)));
+  EXPECT_TRUE(h.find(tuple_of(500, false)));
+}
+
+TEST(TimeWait, ARestartThatMergesRunsTellsWhereTheEntryIs) {
+  House h(1000);
+  for (std::uint32_t i = 0; i < 128; ++i) {
+    ASSERT_TRUE(h.add(tuple_of(i, false), Instant{i < 20 ? 0s : 10s}));
+  }
+  for (std::uint32_t i = 70; i < 128; ++i) h.drop(tuple_of(i, false));
+  for (std::uint32_t i = 200; i < 210; ++i) ASSERT_TRUE(h.add(tuple_of(i, false), Instant{10s}));
+  EXPECT_EQ(h.expire(Instant{61s}).size(), 20U);
+  ASSERT_EQ(h.store.runs(), 2U);
+  // The restarts make the tombstones that let the two runs become one.
+  for (std::uint32_t i = 20; i < 40; ++i) {
+    const FourTuple t = tuple_of(i, false);
+    const EntryRef moved = h.store.restart(House::hash(t), h.find(t), Instant{62s});
+    ASSERT_EQ(h.find(t), moved);
+    ASSERT_EQ(h.store.tuple(moved), t);
+    ASSERT_EQ(h.store.expiry(moved), deadline_after(Instant{62s}, 60s));
+  }
+  EXPECT_EQ(h.store.runs(), 1U);
+  EXPECT_EQ(h.store.size(), 60U);
+  for (std::uint32_t i = 20; i < 70; ++i) EXPECT_TRUE(h.find(tuple_of(i, false)));
+}
+
 TEST(TimeWait, ReopeningReusesTheSpaceOfTombstones) {
   // A few tuples that are reopened all the time must not fill the store with what they leave: the
   // memory in use follows the live entries.
