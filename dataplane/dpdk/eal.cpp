@@ -117,8 +117,11 @@ Result<EalPlan> plan_eal(const BackendConfig& config, const std::vector<DeviceSp
   plan.hugepages = config.hugepages && free_mib >= plan.memory_mib;
   const bool any_pci =
       std::any_of(devices.begin(), devices.end(), [](const auto& d) { return d.pci; });
-  if (!plan.hugepages) {
-    const std::string need = std::to_string(plan.memory_mib) + " MiB";
+  const std::string need = std::to_string(plan.memory_mib) + " MiB";
+  if (plan.hugepages) {
+    plan.note = "Packets are in hugepages (" + need + " of " + std::to_string(free_mib) +
+                " MiB that are free).";
+  } else {
     plan.note = !config.hugepages ? "Packets are in ordinary memory (" + need + "), as asked."
                                   : "Packets are in ordinary memory (" + need + "): only " +
                                         std::to_string(free_mib) + " MiB of hugepages are free.";

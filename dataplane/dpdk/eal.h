@@ -22,7 +22,7 @@ struct EalPlan {
   std::vector<int> housekeeping;  // cores for DPDK's own threads: not those of workers, if possible
   std::uint32_t memory_mib = 0;
   bool hugepages = false;
-  std::string note;  // why there are none, empty if there are
+  std::string note;  // which memory it is, and why
 };
 
 /// The EAL's arguments for this configuration. `needed_mib` is what the pools and queues take.

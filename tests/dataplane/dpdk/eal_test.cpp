@@ -60,7 +60,7 @@ TEST(EalPlan, UsesHugepagesIfThereAreEnoughAndTheyAreWanted) {
   EXPECT_TRUE(plan.hugepages);
   EXPECT_THAT(plan.words, Contains("--in-memory"));
   EXPECT_THAT(plan.words, Not(Contains("--no-huge")));
-  EXPECT_EQ(plan.note, "");
+  EXPECT_THAT(plan.note, HasSubstr("in hugepages (100 MiB of 100 MiB"));
   EXPECT_THAT(plan.words, Not(Contains("--single-file-segments")));
   plan = plan_for(plain(), {"net_memif0,role=client"}, machine);
   EXPECT_THAT(plan.words, Contains("--single-file-segments"));
