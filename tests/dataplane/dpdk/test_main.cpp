@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <gtest/gtest.h>
 #include <rte_eal.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -28,10 +29,21 @@ const char* name_of(ErrorKind kind) {
   return "";
 }
 
+cpu_set_t affinity() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  sched_getaffinity(0, sizeof set, &set);
+  return set;
+}
+
 int report(const BackendConfig& config) {
   const auto backend = make_dpdk_backend();
+  const cpu_set_t before = affinity();
   const auto opened = backend->open(config);
-  if (opened.ok()) {
+  const cpu_set_t after = affinity();
+  if (!CPU_EQUAL(&before, &after)) {
+    std::puts("the thread that opened it is pinned");
+  } else if (opened.ok()) {
     const bool left = access(rte_eal_get_runtime_dir(), F_OK) == 0;
     std::puts(left ? "ok, but its folder is left behind" : "ok");
   } else {
