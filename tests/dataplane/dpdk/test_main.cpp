@@ -81,7 +81,13 @@ int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   // The first backend fixes the memory of all that follow.
   const auto backend = make_dpdk_backend();
+  const cpu_set_t before = affinity();
   const auto opened = backend->open(test::cable_config(1, 1));
   if (!opened.ok()) return report(test::cable_config(1, 1));
+  const cpu_set_t after = affinity();
+  if (!CPU_EQUAL(&before, &after)) {
+    std::puts("The EAL pinned the thread that started it: children would not notice.");
+    return 1;
+  }
   return RUN_ALL_TESTS();
 }
