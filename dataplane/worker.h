@@ -35,7 +35,9 @@ struct WorkerConfig {
   net::InterfaceConfig interface;
   std::uint16_t index = 0;         // among the workers of one port
   std::uint16_t burst = 32;        // packets per rx_burst and segments per flush
-  std::uint16_t flush_bursts = 4;  // flushes per iteration at most
+  /// Flushes per iteration at most. No more than an iteration receives (64 packets): two workers
+  /// polled in turn would fill the link between them otherwise, and lose what does not fit.
+  std::uint16_t flush_bursts = 2;
   /// The largest max_segment_burst of the endpoint's profiles, so that enough buffers are at hand.
   std::uint32_t max_segment_bytes = 0;
 };

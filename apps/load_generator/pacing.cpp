@@ -71,7 +71,7 @@ void Generator::enter(Phase phase) {
       book.miss(NotLaunched::no_connection);
     }
     // Interrupted runs offered only what was due by now.
-    while (!plan_.closed && schedule_.due(now_)) {
+    while (!plan_.closed && !ramped_up() && schedule_.due(now_)) {
       (void)schedule_.take();
       ++book.offered;
       book.miss(NotLaunched::behind_schedule);
@@ -110,7 +110,7 @@ void Generator::run() {
 
 void Generator::launch_scheduled() {
   for (int i = 0; i < kLaunchesPerIteration && schedule_.due(now_); ++i) {
-    if (plan_.mode == Mode::concurrent && ledger_.connections.launched >= plan_.connections) break;
+    if (ramped_up()) break;
     const Instant intended = schedule_.take();
     const auto lag_ns = static_cast<std::uint64_t>((now_ - intended).count());
     latencies_.schedule_lag.record(lag_ns);
@@ -124,6 +124,11 @@ void Generator::launch_scheduled() {
     }
   }
   serve_waiting();
+}
+
+/// The concurrent mode offers what it is to hold, and no more.
+bool Generator::ramped_up() const {
+  return plan_.mode == Mode::concurrent && ledger_.connections.offered >= plan_.connections;
 }
 
 /// Offered transactions, oldest first, to idle connections.

@@ -138,13 +138,14 @@ Summary watch(Session& session, Setup setup) {
 
 std::vector<std::string> broken_rules(const Summary& s) {
   std::vector<std::string> broken;
-  const Book& transactions = s.ledger.transactions;
-  const auto launched = static_cast<double>(transactions.launched);
-  const std::uint64_t failed = transactions.total_failed() + s.ledger.connections.total_failed();
-  if (static_cast<double>(failed) > kFailedLimit * launched) {
-    broken.push_back(fmt::format("{} of {} transactions or their connections failed: over 0.001 %",
-                                 failed, transactions.launched));
-  }
+  const auto judge = [&](std::string_view what, const Book& book) {
+    const std::uint64_t failed = book.total_failed();
+    if (static_cast<double>(failed) <= kFailedLimit * static_cast<double>(book.launched)) return;
+    broken.push_back(fmt::format("{} of {} {} failed: over 0.001 %", report::group_digits(failed),
+                                 report::group_digits(book.launched), what));
+  };
+  judge("connections", s.ledger.connections);
+  judge("transactions", s.ledger.transactions);
   const bool by_connection = s.setup.mode == Mode::cps;
   const bool by_schedule = !s.setup.closed && s.setup.mode != Mode::concurrent && !s.interrupted;
   const double achieved = by_connection ? s.connections_per_second() : s.transactions_per_second();
