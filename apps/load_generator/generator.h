@@ -114,6 +114,7 @@ class Generator final : public tcp::App {
   void launch_closed();
   void serve_waiting();
   [[nodiscard]] bool ramped_up() const;
+  [[nodiscard]] bool clogged() const;
   void enter(Phase phase);
   void expire();
   void end_idle_and_late();

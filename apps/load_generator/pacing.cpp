@@ -12,6 +12,8 @@ namespace millrace::load {
 namespace {
 
 constexpr int kLaunchesPerIteration = 64;
+/// With more than this waiting for the transmit ring, a new connection would only wait behind them.
+constexpr std::size_t kMostBacklog = 128;
 constexpr int kExpiriesPerIteration = 64;
 constexpr std::uint32_t kSweepPerIteration = 1024;
 constexpr int kAddressesTried = 4;
@@ -86,7 +88,7 @@ void Generator::ramp() {
   const bool interrupted = interrupted_.load(std::memory_order_relaxed);
   if (plan_.mode == Mode::concurrent || interrupted) return enter(Phase::run);
   for (int i = 0; i < kLaunchesPerIteration; ++i) {
-    if (ledger_.connections.offered >= plan_.connections) break;
+    if (ledger_.connections.offered >= plan_.connections || clogged()) break;
     ++ledger_.connections.offered;
     (void)open(now_);
   }
@@ -101,6 +103,7 @@ void Generator::run() {
   if (schedules_transactions()) {
     // Connections that ended are replaced, so that the mode holds what it promised.
     for (int i = 0; i < kLaunchesPerIteration && clients_.live() < plan_.connections; ++i) {
+      if (clogged()) break;
       ++ledger_.connections.offered;
       if (!open(now_)) break;
     }
@@ -110,7 +113,7 @@ void Generator::run() {
 
 void Generator::launch_scheduled() {
   for (int i = 0; i < kLaunchesPerIteration && schedule_.due(now_); ++i) {
-    if (ramped_up()) break;
+    if (ramped_up() || (!schedules_transactions() && clogged())) break;
     const Instant intended = schedule_.take();
     const auto lag_ns = static_cast<std::uint64_t>((now_ - intended).count());
     latencies_.schedule_lag.record(lag_ns);
@@ -130,6 +133,9 @@ void Generator::launch_scheduled() {
 bool Generator::ramped_up() const {
   return plan_.mode == Mode::concurrent && ledger_.connections.offered >= plan_.connections;
 }
+
+/// Opening more would not send more; what is due stays due, and late is counted as late.
+bool Generator::clogged() const { return endpoint_->output_backlog() >= kMostBacklog; }
 
 /// Offered transactions, oldest first, to idle connections.
 void Generator::serve_waiting() {
@@ -151,6 +157,7 @@ void Generator::launch_closed() {
     return;
   }
   for (int i = 0; i < kLaunchesPerIteration && clients_.live() < plan_.connections; ++i) {
+    if (clogged()) break;
     ++ledger_.connections.offered;
     if (!open(now_)) break;
   }

@@ -176,6 +176,10 @@ class Endpoint {
   };
   [[nodiscard]] Memory memory() const;
 
+  /// Connections that wait for their turn to send. An application that starts work faster than this
+  /// shrinks only makes its own segments queue: see what is waiting before starting more.
+  [[nodiscard]] std::size_t output_backlog() const;
+
   // ---- the worker's side, in the order of an iteration
   /// Keyed hash of a tuple; computed once per segment and handed to prefetch() and input().
   [[nodiscard]] std::uint64_t hash(const FourTuple& tuple) const;

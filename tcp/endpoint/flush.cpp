@@ -78,6 +78,7 @@ std::size_t Endpoint::flush(std::span<SegmentOut> out, Instant now) {
   return n;
 }
 
+std::size_t Endpoint::output_backlog() const { return impl_->dirty.size(); }
 bool Endpoint::has_output() const { return !impl_->replies.empty() || !impl_->dirty.empty(); }
 
 }  // namespace millrace::tcp
