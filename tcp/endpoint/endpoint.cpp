@@ -160,7 +160,7 @@ Endpoint::Memory Endpoint::memory() const {
   add(e.replies.reserved_bytes(), e.replies.touched_bytes());
   add(e.dirty.reserved_bytes(), e.dirty.touched_bytes());
   add(e.events.reserved_bytes(), e.events.touched_bytes());
-  add(sizeof(EndpointImpl), sizeof(EndpointImpl));
+  add(sizeof(EndpointImpl) + e.ports.bytes(), sizeof(EndpointImpl) + e.ports.bytes());
   return sum;
 }
 

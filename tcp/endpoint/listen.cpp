@@ -44,11 +44,10 @@ void send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const HalfOpenState& 
   e.replies.push(r);
 }
 
-/// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, not more often than a challenge may be.
-void send_challenge(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple,
-                    const HalfOpenState& s) {
+/// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, not more often than a challenge may be: false if too soon.
+bool send_ack(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple, const HalfOpenState& s) {
   const TcpConfig& config = e.config.profiles[s.profile];
-  if (!e.reply_limit.allow(hash, e.now, config.challenge_ack_interval)) return;
+  if (!e.reply_limit.allow(hash, e.now, config.challenge_ack_interval)) return false;
   Reply r;
   r.tuple = tuple;
   r.seq = s.iss + 1;
@@ -63,7 +62,7 @@ void send_challenge(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple,
     r.tsval = our_timestamp(e, tuple);
     r.tsecr = s.ts_recent;
   }
-  e.replies.push(r);
+  return e.replies.push(r);
 }
 
 void remove(EndpointImpl& e, EntryRef ref, std::uint64_t hash) {
@@ -93,8 +92,7 @@ Drop on_reset(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple
               const SegmentIn& segment) {
   const HalfOpenState& s = e.half_open.state(ref);
   if (segment.seq != s.irs + 1) {
-    ++e.counters.TCPChallengeACK;
-    send_challenge(e, hash, tuple, s);
+    if (send_ack(e, hash, tuple, s)) ++e.counters.TCPChallengeACK;
     return Drop::tcp_rst_challenged;
   }
   ++e.counters.EmbryonicRsts;
@@ -221,14 +219,15 @@ Drop on_half_open_segment(EndpointImpl& e, EntryRef ref, std::uint64_t hash, con
   }
   if (const Drop drop = check_sequence(s, config, segment); drop != Drop::none) {
     if (drop == Drop::tcp_paws) ++e.counters.PAWSEstab;
-    if (drop != Drop::tcp_missing_timestamp && !flags.rst()) send_challenge(e, hash, tuple, s);
+    if (drop != Drop::tcp_missing_timestamp && !flags.rst()) send_ack(e, hash, tuple, s);
     return drop;
   }
   if (flags.rst()) return on_reset(e, ref, hash, tuple, segment);
   if (flags.syn()) {
-    ++e.counters.TCPSYNChallenge;
-    ++e.counters.TCPChallengeACK;
-    send_challenge(e, hash, tuple, s);
+    if (send_ack(e, hash, tuple, s)) {
+      ++e.counters.TCPSYNChallenge;
+      ++e.counters.TCPChallengeACK;
+    }
     return Drop::tcp_syn_challenged;
   }
   if (!flags.ack()) return Drop::tcp_no_ack;

@@ -60,6 +60,7 @@ class EphemeralPorts {
   }
 
   [[nodiscard]] std::uint32_t count() const { return count_; }
+  [[nodiscard]] std::size_t bytes() const { return cells_.size() * sizeof(Cell); }
   [[nodiscard]] bool contains(std::uint16_t port) const {
     return port >= first_ && port - first_ < static_cast<int>(count_);
   }

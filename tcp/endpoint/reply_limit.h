@@ -21,9 +21,10 @@ class ReplyLimit {
   [[nodiscard]] bool allow(std::uint64_t hash, Instant now, Duration interval) {
     Place& place = places_[(hash >> 32) % kPlaces];
     const auto who = static_cast<std::uint32_t>(hash) | 1U;
-    const Tick tick = tick_of(now);
-    if (place.who == who && tick_before(tick, place.until)) return false;
-    place = {who, tick + ticks_for(interval)};
+    const Tick ticks = ticks_for(interval);
+    const Tick left = place.until - tick_of(now);  // far more than `ticks` if it has passed
+    if (place.who == who && left != 0 && left <= ticks) return false;
+    place = {who, tick_of(now) + ticks};
     return true;
   }
 

@@ -79,7 +79,6 @@ void answer(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple, const T
 
 void count(Counters& counters, Drop drop) {
   if (drop == Drop::tcp_paws) ++counters.PAWSTimewait;
-  if (drop == Drop::tcp_syn_challenged) ++counters.TCPSYNChallenge;
 }
 
 /// Room by the operator's policy, or none.

@@ -240,6 +240,31 @@ TEST_P(EndpointTest, FlushIntoOneSlotLosesNothing) {
   EXPECT_TRUE(net.server.received(s) == bytes);
 }
 
+TEST_P(EndpointTest, SegmentsOfOneBatchAreBounded) {
+  Solo solo(GetParam());
+  ASSERT_TRUE(solo->listen({.port = kPort}).ok());
+  const Solo::Opened o = solo.accept();
+  for (int batch = 0; batch < 2; ++batch) {
+    for (std::size_t i = 0; i < EventList::kMaxSegments; ++i) {
+      ASSERT_EQ(solo.in(o.tuple, segment(kAck, o.theirs, o.ours)), Drop::none);
+    }
+    EXPECT_EQ(solo.in(o.tuple, segment(kAck, o.theirs, o.ours)), Drop::tcp_no_memory);
+    EXPECT_TRUE(solo.events().empty());
+  }
+}
+
+TEST(ReplyLimit, SuppressesForTheIntervalAndNeverLonger) {
+  auto limit = std::make_unique<ReplyLimit>();
+  Instant now{1s};
+  EXPECT_TRUE(limit->allow(7, now, 500ms));
+  EXPECT_FALSE(limit->allow(7, now + 499ms, 500ms));
+  EXPECT_TRUE(limit->allow(7, now + 501ms, 500ms));
+  EXPECT_TRUE(limit->allow(7, now + 501ms + 45h, 500ms)) << "half way round the ticks";
+  EXPECT_TRUE(limit->allow(8, now + 501ms + 45h, 500ms));
+  EXPECT_TRUE(limit->allow(9, now, 0ms));
+  EXPECT_TRUE(limit->allow(9, now, 0ms));
+}
+
 TEST_P(EndpointTest, ListGivesEverythingInSlices) {
   (void)net.listen();
   std::set<std::uint32_t> expected;

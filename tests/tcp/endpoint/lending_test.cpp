@@ -119,6 +119,58 @@ TEST_P(Lending, ConsumingMoreThanThereIsTakesAll) {
   solo->consume(peer.id, 1);
 }
 
+TEST_P(Lending, WhatIsUnreadIsShownInAsManyPiecesAsItHas) {
+  for (int i = 0; i < 5; ++i) arrive(std::string(1000, static_cast<char>('a' + i)));
+  EXPECT_EQ(solo.events().size(), 5u);
+  arrive("new");
+  std::string shown;
+  for (const Event& e : solo->events()) {
+    ASSERT_EQ(e.kind, EventKind::data);
+    // Consumed first, looked at then: nobody else gets its memory before settle().
+    solo->consume(e.connection, e.bytes.size());
+    shown += as_string(e.bytes);
+  }
+  EXPECT_EQ(shown.size(), 5003u);
+  EXPECT_EQ(shown.substr(4999), "enew");
+  solo->settle(solo.now);
+  expect_no_cold_state();
+  EXPECT_TRUE(solo.events().empty());
+}
+
+TEST_P(Lending, ConsumingWhatIsUnreadOpensTheWindow) {
+  EndpointConfig config = small_config();
+  config.profiles[0].receive_buffer = 8000;
+  Solo narrow(GetParam(), config);
+  ASSERT_TRUE(narrow->listen({.port = kPort}).ok());
+  const Solo::Opened o = narrow.accept();
+  const std::string payload(8000, 'w');
+  EXPECT_EQ(narrow.in(o.tuple, segment(kAck, o.theirs, o.ours, &payload)), Drop::none);
+  (void)narrow.events();
+  (void)narrow.out();
+  narrow.pass(50ms);  // the delayed ACK
+  (void)narrow.events();
+  const auto shut = narrow.out();
+  ASSERT_FALSE(shut.empty());
+  EXPECT_EQ(shut.back().segment.window, 0);
+  while (!narrow->readable(o.id).empty()) narrow->consume(o.id, narrow->readable(o.id).size());
+  const auto open = narrow.out();
+  ASSERT_EQ(open.size(), 1u);
+  EXPECT_EQ(open[0].segment.window, 8000);
+}
+
+TEST_P(Lending, WhatWasConsumedIsNotUnreadWhenTheApplicationCloses) {
+  arrive("left");
+  EXPECT_EQ(solo.events().size(), 1u);
+  arrive("new");
+  for (const Event& e : solo->events()) solo->consume(e.connection, e.bytes.size());
+  solo->close(peer.id);
+  solo->settle(solo.now);
+  const auto sent = solo.out();
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_TRUE(sent[0].is(kFin | kAck)) << "not RST";
+  expect_no_cold_state();
+}
+
 TEST_P(Lending, EndOfStreamComesAfterTheLastByte) {
   arrive("all", kAck | kFin);
   auto events = solo.events();
@@ -133,6 +185,19 @@ TEST_P(Lending, EndOfStreamComesAfterTheLastByte) {
   EXPECT_EQ(events[0].kind, EventKind::peer_closed);
   solo->consume(peer.id, 1);
   EXPECT_TRUE(solo.events().empty()) << "once";
+}
+
+TEST_P(Lending, EndOfStreamComesAfterWhatWasUnread) {
+  arrive("left");
+  EXPECT_EQ(solo.events().size(), 1u);
+  arrive("new", kAck | kFin);
+  const auto events = solo->events();
+  ASSERT_EQ(events.size(), 1u);
+  solo->consume(peer.id, 6);
+  EXPECT_EQ(solo->events().size(), 1u);
+  solo->consume(peer.id, 1);
+  ASSERT_EQ(solo->events().size(), 2u);
+  EXPECT_EQ(solo->events()[1].kind, EventKind::peer_closed);
 }
 
 TEST_P(Lending, EndOfStreamAloneIsToldAtOnce) {
