@@ -31,6 +31,7 @@ class Writer {
   explicit Writer(std::span<char> space) : space_(space) {}
 
   Writer& operator<<(std::string_view text) {
+    if (text.empty()) return *this;
     MR_CHECK(used_ + text.size() <= space_.size());
     std::memcpy(space_.data() + used_, text.data(), text.size());
     used_ += text.size();
