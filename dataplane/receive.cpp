@@ -29,7 +29,7 @@ std::size_t WorkerImpl::receive(Instant now) {
 
 void WorkerImpl::receive_packet(std::size_t first, std::size_t pieces, Instant now) {
   const std::span<const Frame> frames(&received_[first], pieces);
-  net::Packet packet;
+  net::Packet& packet = packet_;  // not one here: it would be zeroed for every frame
   const Drop drop = host_.parse(frames, packet);
   if (drop != Drop::none) {
     stats_.drops.add(drop);

@@ -101,6 +101,7 @@ class WorkerImpl final : public net::FrameSink {
   std::vector<Frame> received_;
   std::size_t received_count_ = 0;
   std::size_t last_packets_ = 0;  // of the last burst
+  net::Packet packet_;
   std::vector<Incoming> incoming_;
   std::size_t incoming_count_ = 0;
   std::vector<Frame> passed_on_;  // from the inbox, into inbox_memory_

@@ -28,7 +28,6 @@ Host::Host(const InterfaceConfig& config, bool announces)
       routes_(own_, config.routes),
       neighbours_(config),
       link_bytes_(make_link_header(config, MacAddress{}, kEtherIpv4).length),
-      cache_(std::size_t{1} << kCacheBits),
       parked_(kMaxParked),
       announces_(announces) {
   for (std::uint32_t i = kMaxParked; i-- > 0;) {

@@ -162,8 +162,9 @@ class Host {
   }
 
   // resolve.cpp
-  [[nodiscard]] const LinkHeader* resolve_slowly(const Address& destination, Instant now,
-                                                 FrameSink& sink);
+  // The slow halves stay out of line, so that the quick ones can be in line.
+  [[nodiscard, gnu::noinline]] const LinkHeader* resolve_slowly(const Address& destination,
+                                                                Instant now, FrameSink& sink);
   [[nodiscard]] std::uint32_t make_neighbour(const Address& address, NeighbourTable::Wish wish,
                                              Instant now, FrameSink& sink);
   void forget_neighbour(std::uint32_t index, FrameSink& sink);
@@ -181,7 +182,7 @@ class Host {
   }
 
   // upkeep.cpp
-  void advance_slowly(Instant now, FrameSink& sink);
+  [[gnu::noinline]] void advance_slowly(Instant now, FrameSink& sink);
   void age_neighbours(Instant now, FrameSink& sink);
   void step_neighbour(std::uint32_t index, Instant now, FrameSink& sink);
   void be_due(Instant at);
@@ -225,7 +226,7 @@ class Host {
   NeighbourTable neighbours_;
   std::size_t link_bytes_;
 
-  std::vector<CacheSlot> cache_;
+  std::array<CacheSlot, std::size_t{1} << kCacheBits> cache_{};
   std::uint64_t epoch_ = 1;  // slots of an earlier one are void
 
   std::vector<ParkedFrame> parked_;

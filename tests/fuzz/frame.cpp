@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "dataplane/net/host.h"
 #include "tcp/base/check.h"
@@ -34,6 +35,21 @@ InterfaceConfig config(unsigned tags) {
 const Host& host(unsigned tags) {
   static const std::array<Host, 3> hosts{Host{config(0)}, Host{config(1)}, Host{config(2)}};
   return hosts[tags];
+}
+
+/// A parser that has never seen an address says the same as one that has.
+void check_against_the_long_way(unsigned tags, const Frame& frame, Drop drop, const Packet& p) {
+  const InterfaceConfig c = config(tags);
+  std::vector<InterfaceAddress> own = c.addresses;
+  own.push_back({link_local_of(kMac), 64, 1});
+  const LocalAddresses local(own);
+  const FrameParser unseen(c, local);
+  Packet other;
+  MR_CHECK(unseen.parse(std::span(&frame, 1), other) == drop);
+  if (drop != Drop::none) return;
+  MR_CHECK(other.source == p.source && other.destination == p.destination);
+  MR_CHECK(other.l4.data() == p.l4.data() && other.l4.size() == p.l4.size());
+  MR_CHECK(other.l4_bytes == p.l4_bytes && other.kind == p.kind && other.group == p.group);
 }
 
 /// A Frame over a heap copy of its exact size.
@@ -79,6 +95,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Packet packet;
   const Drop drop = h.parse(whole.frame, packet);
   if (drop == Drop::none) check_packet(h, whole.frame, packet);
+  check_against_the_long_way(data[0] % 3, whole.frame, drop, packet);
 
   const std::size_t cut = std::size_t{data[1]} * bytes.size() / 255;
   const Piece first(bytes.first(cut), flags | Frame::kContinues);
