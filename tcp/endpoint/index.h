@@ -14,7 +14,7 @@
 // use at capacity: 5.8 bytes for each entry of the capacity, 7.3 while it is used to four fifths.
 #pragma once
 
-#include <emmintrin.h>
+#include <immintrin.h>
 
 #include <array>
 #include <cstddef>
