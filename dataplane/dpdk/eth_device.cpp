@@ -139,15 +139,18 @@ Status EthDevice::configure(std::uint16_t rx_queues, std::uint16_t tx_queues,
   conf_.rxmode.mtu = info_.mtu;
   conf_.rxmode.offloads =
       dev_.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM);
-  conf_.txmode.offloads =
-      dev_.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM);
-  // A tap segments in software, refuses segments that fill the MTU, and cannot do IPv6: no gain.
+  const std::uint64_t checksums = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
   const std::uint64_t tso =
       RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
-  if (info_.driver != kTap && (dev_.tx_offload_capa & tso) == tso) {
-    conf_.txmode.offloads |= tso;
+  if (info_.driver == kTap) {
+    // A tap's driver does all this in software too, and worse: it writes 0xffff where TCP's
+    // checksum is 0 (as only UDP does), refuses segments that fill the MTU, and cannot segment
+    // IPv6.
+    conf_.txmode.offloads = dev_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+  } else if ((dev_.tx_offload_capa & tso) == tso) {
+    conf_.txmode.offloads = tso | (dev_.tx_offload_capa & checksums);
   } else {
-    conf_.txmode.offloads |= dev_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+    conf_.txmode.offloads = dev_.tx_offload_capa & (checksums | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
   }
   if (!rss_key.empty()) {
     conf_.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
