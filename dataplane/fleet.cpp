@@ -243,6 +243,16 @@ void Fleet::ask(std::size_t end, std::size_t worker,
   e.threads[worker]->ask([&] { work(*slot.endpoint, *slot.app); });
 }
 
+bool Fleet::reaches(std::size_t end, const Address& destination) {
+  FleetImpl::End& e = impl_->ends_.at(end);
+  bool all = true;
+  for (std::size_t i = 0; i < e.slots.size(); ++i) {
+    Worker& worker = *e.slots[i]->worker;
+    e.threads[i]->ask([&] { all &= worker.reaches(destination); });
+  }
+  return all;
+}
+
 std::size_t Fleet::ends() const { return impl_->ends_.size(); }
 std::size_t Fleet::workers(std::size_t end) const { return impl_->ends_.at(end).slots.size(); }
 

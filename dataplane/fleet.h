@@ -72,6 +72,11 @@ class Fleet {
   void ask(std::size_t end, std::size_t worker,
            const std::function<void(tcp::Endpoint&, tcp::App&)>& work);
 
+  /// Whether every worker of that end could send a packet to `destination` now: the link is up, our
+  /// addresses have been checked, the neighbour on the way has answered. What is missing is asked
+  /// for, so whoever measures calls this until it is true before the first connection.
+  [[nodiscard]] bool reaches(std::size_t end, const Address& destination);
+
   [[nodiscard]] std::size_t ends() const;
   [[nodiscard]] std::size_t workers(std::size_t end) const;
   [[nodiscard]] StatsSnapshot stats(std::size_t end, std::size_t worker) const;

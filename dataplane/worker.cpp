@@ -153,6 +153,7 @@ bool Worker::poll(Instant now) { return impl_->poll(now); }
 std::optional<Instant> Worker::next_deadline(Instant now) const {
   return impl_->next_deadline(now);
 }
+bool Worker::reaches(const Address& destination) { return impl_->reaches(destination); }
 WorkerStats Worker::stats() const { return impl_->stats(); }
 void Worker::publish(StatsBoard& board) { impl_->publish(board); }
 

@@ -57,6 +57,9 @@ class Worker {
 
   /// One iteration. Returns true if anything was received, sent or fired.
   bool poll(Instant now);
+  /// Whether a packet for `destination` could leave now; if not, what it takes has been begun.
+  /// Between two iterations.
+  [[nodiscard]] bool reaches(const Address& destination);
   /// The earliest time at which poll() has work although nothing arrives: for the simulator and for
   /// workers that may sleep. `now` if output is waiting. In the time of the caller's clock.
   [[nodiscard]] std::optional<Instant> next_deadline(Instant now) const;

@@ -21,6 +21,9 @@ class WorkerImpl final : public net::FrameSink {
   ~WorkerImpl() override;
 
   bool poll(Instant clock);
+  [[nodiscard]] bool reaches(const Address& destination) {
+    return started_ && host_.reaches(destination, now_, *this);
+  }
   [[nodiscard]] std::optional<Instant> next_deadline(Instant clock) const;
   [[nodiscard]] WorkerStats stats() const;
   void publish(StatsBoard& board) const;

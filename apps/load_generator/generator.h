@@ -74,6 +74,11 @@ class Generator final : public tcp::App {
 
   void on_events(tcp::Endpoint& endpoint, std::span<const tcp::Event> events, Instant now) override;
 
+  /// Before the workers start: wait for begin(), so that the clock of the run starts when packets
+  /// can leave.
+  void hold() { held_.store(true, std::memory_order_relaxed); }
+  /// From any thread.
+  void begin() { held_.store(false, std::memory_order_relaxed); }
   /// From any thread: ends the run as if its duration were over.
   void interrupt() { interrupted_.store(true, std::memory_order_relaxed); }
   /// From any thread, consistent, a few milliseconds old.
@@ -152,6 +157,7 @@ class Generator final : public tcp::App {
   Latencies latencies_;
   std::uint64_t worst_lag_ns_ = 0;
   Instant next_publish_{};
+  std::atomic<bool> held_{false};
   std::atomic<bool> interrupted_{false};
   Board<Progress> board_;
 };

@@ -38,6 +38,7 @@ NotLaunched cause_of(tcp::OpenError error) {
 
 void Generator::pace() {
   if (started_ == Instant{}) {
+    if (held_.load(std::memory_order_relaxed)) return;
     started_ = now_;
     if (!holds_connections()) enter(Phase::run);
   }

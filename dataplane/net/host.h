@@ -113,6 +113,12 @@ class Host {
     }
     return resolve_slowly(destination, now, sink);
   }
+  /// Whether a packet for `destination` could leave now: our own addresses have been checked, and
+  /// its neighbour has answered. If nobody has asked it yet, this does.
+  [[nodiscard]] bool reaches(const Address& destination, Instant now, FrameSink& sink) {
+    if (!destination.is_v4() && in_duplicate_detection(now)) return false;
+    return resolve(destination, now, sink) != nullptr;
+  }
   /// Keeps a frame of one piece, complete but for its first link_bytes(), until its neighbour
   /// answers, then sends it; or releases it when no answer comes. False, and the frame stays the
   /// caller's, if there is no route or the queue is full.

@@ -166,6 +166,17 @@ TEST(Fleet, AsksOnTheWorkersCoreWhileItRunsAndHereOtherwise) {
   EXPECT_EQ(where(), std::this_thread::get_id());
 }
 
+TEST(Fleet, SaysWhenItReachesANeighbour) {
+  Apps apps;
+  FakeJournal journal;
+  auto fleet = make_fake(two_ends(), apps, journal);
+  ASSERT_NE(fleet, nullptr);
+  EXPECT_FALSE(fleet->reaches(1, kServer)) << "nothing runs yet";
+  fleet->start();
+  EXPECT_TRUE(eventually([&] { return fleet->reaches(1, kServer); }));
+  EXPECT_FALSE(fleet->reaches(1, Address::v4(0xc612'00fe))) << "nobody is there";
+}
+
 TEST(Fleet, NamesWhatIsWrong) {
   Apps apps;
   const auto refused = [&](const FleetConfig& config, FakeJournal& journal) {

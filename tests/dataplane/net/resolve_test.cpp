@@ -56,6 +56,24 @@ TEST_P(Resolve, TheHeaderOnceItIsKnown) {
   EXPECT_EQ(host.resolve(peer(), at(3ms), sink), link);  // from the cache
 }
 
+TEST_P(Resolve, AHostReachesWhoHasAnswered) {
+  EXPECT_FALSE(host.reaches(peer(), at(0s), sink));
+  EXPECT_EQ(sink.take().size(), 1U);  // asked on the way
+  EXPECT_EQ(give(answer(peer(), kPeerMac), at(1ms)), Drop::none);
+  EXPECT_TRUE(host.reaches(peer(), at(2ms), sink));
+}
+
+TEST_P(Resolve, AHostReachesNobodyFromAnAddressThatMayBeAnothers) {
+  Host starting{config(), true};
+  starting.advance(at(0s), sink);
+  (void)sink.take();
+  EXPECT_FALSE(starting.reaches(peer(), at(999ms), sink));
+  // Over IPv6 a question would have to go without our link address; many would not answer.
+  EXPECT_EQ(sink.take().size(), v4() ? 1U : 0U);
+  EXPECT_FALSE(starting.reaches(peer(), at(1s), sink));
+  EXPECT_EQ(sink.take().size(), v4() ? 0U : 1U);
+}
+
 TEST_P(Resolve, ParkedFramesGoInOrder) {
   (void)host.resolve(peer(), at(0s), sink);
   (void)sink.take();
