@@ -90,7 +90,7 @@ class Process:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running after {timeout} s: {self}") from None
 
-    def stop(self, number=signal.SIGINT, timeout=5):
+    def stop(self, number=signal.SIGINT, timeout=10):
         """Asks it to end, and ends it if it does not. Returns its exit code."""
         self.send(number)
         try:

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""64 MiB through a network that loses 2 % of the frames each way, in the middle of the path:
+
+    curl  c0 -- m0  bridge, losing  mr0  `millrace serve`
+
+Neither sender knows: the frames left it whole, one by one (segmentation offload is off).
+"""
+import subprocess
+import threading
+
+import pytest
+from http1 import Reader, get
+from loss import LosingSwitch
+from millrace import FROM_SERVER, KERNEL4, KERNEL6, SERVER4, SERVER6, Serve, connect, give_addresses
+from pattern import matches, pattern
+from wire import Capture, assert_clean, count
+
+LENGTH = 64 << 20
+
+
+class Path:
+    """The server in the middle namespace, the client in its own, a losing bridge between."""
+
+    def __init__(self, lab, per_mille):
+        self.client, self.middle = lab.namespace("client"), lab.namespace("middle")
+        lab.cable(self.client, "c0", self.middle, "m0")
+        give_addresses(self.client, "c0", KERNEL4 + "/24", KERNEL6 + "/64")
+        self.server = Serve(self.middle, kernel=())
+        self.switch = LosingSwitch(self.middle, "m0", "mr0")
+        for address in (SERVER4, SERVER6):
+            self.server.wait_ready(self.client, address)
+        self.switch.lose(per_mille)
+        self.capture = Capture(self.middle, "mr0", max_frames=15_000)
+
+    def check(self, at_least_lost):
+        lost = self.switch.lost()
+        assert min(lost) >= at_least_lost, lost
+        assert self.server.process.running(), str(self.server.process)
+        file = self.capture.stop()
+        assert_clean(file, FROM_SERVER, at_least=1000, http=False)
+        return file
+
+
+@pytest.mark.limit(100)
+@pytest.mark.parametrize("host", [SERVER4, f"[{SERVER6}]"], ids=["v4", "v6"])
+def test_64_mib_from_millrace(lab, host):
+    path = Path(lab, per_mille=20)
+    with subprocess.Popen(path.client.command("curl", "-sS", "-m", "90", "--no-buffer",
+                                              f"http://{host}/bytes/{LENGTH}"),
+                          stdout=subprocess.PIPE) as curl:
+        done = 0
+        while piece := curl.stdout.read(1 << 18):
+            assert matches(piece, done), f"a byte is wrong after {done}"
+            done += len(piece)
+        assert curl.wait() == 0
+    assert done == LENGTH
+    # 46,000 segments go one way and acknowledgements the other.
+    file = path.check(at_least_lost=50)
+    assert count(file, f"{FROM_SERVER} && tcp.analysis.retransmission") > 10
+
+
+@pytest.mark.limit(100)
+def test_64_mib_to_millrace_and_back(lab):
+    """What is posted comes back: data and their acknowledgements are lost both ways at once."""
+    path = Path(lab, per_mille=20)
+    with connect(path.client, SERVER4, timeout=60) as one:
+        head = get("/echo", method="POST", headers=[f"Content-Length: {LENGTH}"])
+
+        def send():
+            one.sendall(head)
+            for offset in range(0, LENGTH, 1 << 16):
+                one.sendall(pattern(offset, 1 << 16))
+        sender = threading.Thread(target=send, daemon=True)
+        sender.start()
+        reader = Reader(one)
+        status, headers = reader.head()
+        assert (status, headers["content-length"]) == (200, str(LENGTH))
+        reader.pattern(LENGTH)
+        sender.join(5)
+    path.check(at_least_lost=200)
