@@ -168,8 +168,10 @@ std::string Invariants::check_congestion(const Connection& c, const Seen& seen) 
   if (c.send != kNil) allowance += std::max(impl_.stores.send[c.send].inflation, 0);
   allowance = std::max<std::int64_t>(allowance, seen.allowance) + 3 * std::int64_t{c.mss};
   const std::uint32_t flight = tcp::bytes_between(c.snd_una, c.snd_nxt);
-  if (flight > allowance) {
-    return "4: " + number(flight) + " in flight with cwnd " + number(c.congestion.cwnd);
+  const std::uint32_t fresh = tcp::bytes_between(seen.snd_nxt, c.snd_nxt);
+  if (flight > allowance && fresh > 1) {  // a FIN alone is no burden
+    return "4: " + number(flight) + " in flight, " + number(fresh) + " of them new, with cwnd " +
+           number(c.congestion.cwnd) + " and MSS " + number(c.mss);
   }
   return {};
 }
@@ -180,7 +182,12 @@ std::string Invariants::check_timers(const Connection& c, Instant now) const {
   const bool held_back = c.has(Connection::kDirty);
   if (deadline && !held_back) {
     if (c.timer.prev == kNil) return "10: a deadline and no timer in the wheel";
-    if (tick_before(*deadline, c.timer.filed)) return "10: filed after its deadline";
+    // One that has passed is filed under the next tick.
+    if (tick_before(*deadline, c.timer.filed) && c.timer.filed != impl_.wheel.base()) {
+      return "10: filed " + number(c.timer.filed - *deadline) +
+             " ticks after its deadline, of kind " + number(static_cast<unsigned>(c.send_timer)) +
+             ", flags " + number(c.flags);
+    }
     const Tick late = tick_of(now) - *deadline;
     if (tick_before(*deadline, tick_of(now)) && late > ticks_for(10ms)) {
       return "10: a timer " + number(late) + " ticks late";
@@ -210,33 +217,37 @@ std::string Invariants::check_timers(const Connection& c, Instant now) const {
   return {};
 }
 
-std::string Invariants::check_counts() const {
-  std::uint32_t filed = 0;
-  std::uint32_t live = 0;
-  std::array<std::uint64_t, tcp::kStateCount> in_state{};
+/// What the pool of connections holds, by what the other parts of the endpoint should say of it.
+Invariants::Census Invariants::count_connections() const {
+  Census n;
   for (std::uint32_t i = 0; i < impl_.connections.touched(); ++i) {
     const Connection& c = impl_.connections[i];
-    if (c.generation == 0 || tcp::is_over(c)) continue;
-    ++live;
-    ++in_state[static_cast<std::size_t>(c.state)];
-    if (c.timer.prev != kNil) ++filed;
+    // Objects that are over keep the wheel only where the TIME-WAIT store was full.
+    if (c.timer.prev != kNil) ++n.filed;
+    const bool held = c.state == State::time_wait && c.timer.prev != kNil;
+    const bool live = c.generation != 0 && !tcp::is_over(c);
+    if (!held && !live) continue;
+    ++n.indexed;
+    ++n.in_state[static_cast<std::size_t>(c.state)];
   }
-  if (filed != impl_.wheel.armed()) {
-    return "10: " + number(impl_.wheel.armed()) + " timers in the wheel, " + number(filed) +
+  return n;
+}
+
+std::string Invariants::check_counts() const {
+  Census n = count_connections();
+  if (n.filed != impl_.wheel.armed()) {
+    return "10: " + number(impl_.wheel.armed()) + " timers in the wheel, " + number(n.filed) +
            " connections filed";
   }
+  n.in_state[static_cast<std::size_t>(State::time_wait)] += impl_.time_wait.size();
   for (const State s : {State::syn_sent, State::established, State::fin_wait_1, State::fin_wait_2,
-                        State::close_wait, State::closing, State::last_ack}) {
-    if (in_state[static_cast<std::size_t>(s)] != impl_.states.of(s)) {
-      return "12: " + number(in_state[static_cast<std::size_t>(s)]) + " connections are " +
+                        State::close_wait, State::closing, State::last_ack, State::time_wait}) {
+    if (n.in_state[static_cast<std::size_t>(s)] != impl_.states.of(s)) {
+      return "12: " + number(n.in_state[static_cast<std::size_t>(s)]) + " are " +
              std::string(name_of(s)) + ", the count says " + number(impl_.states.of(s));
     }
   }
-  if (impl_.states.of(State::time_wait) != impl_.time_wait.size()) {
-    return "12: TIME-WAIT holds " + number(impl_.time_wait.size()) + ", the count says " +
-           number(impl_.states.of(State::time_wait));
-  }
-  const std::uint64_t entries = live + impl_.half_open.size() + impl_.time_wait.size();
+  const std::uint64_t entries = n.indexed + impl_.half_open.size() + impl_.time_wait.size();
   if (impl_.index.size() != entries) {
     return "8: " + number(impl_.index.size()) + " entries in the index for " + number(entries);
   }

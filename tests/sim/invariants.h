@@ -5,6 +5,7 @@
 // check names the invariant that it is about; the bytes of streams are the application's to verify.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -42,6 +43,11 @@ class Invariants {
   [[nodiscard]] std::string check_send_queue(const tcp::Connection& c) const;
   [[nodiscard]] std::string check_congestion(const tcp::Connection& c, const Seen& seen) const;
   [[nodiscard]] std::string check_timers(const tcp::Connection& c, Instant now) const;
+  struct Census {
+    std::uint64_t filed = 0, indexed = 0;
+    std::array<std::uint64_t, tcp::kStateCount> in_state{};
+  };
+  [[nodiscard]] Census count_connections() const;
   [[nodiscard]] std::string check_counts() const;
 
   const tcp::EndpointImpl& impl_;

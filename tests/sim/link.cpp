@@ -69,12 +69,15 @@ Impairment Impairment::healed() const {
 Link::Link(const Impairment& from_0, const Impairment& from_1, std::uint64_t seed)
     : ways_{Way(from_0, seed), Way(from_1, ~seed)} {}
 
-bool Link::loses(Way& way, std::span<const std::byte> frame) {
+bool Link::loses(Way& way, std::span<const std::byte> frame, Instant now) {
   const Impairment& i = way.impairment;
   if (i.loss <= 0 || !is_target(i.loss_kind, look_at(frame))) return false;
   if (i.loss_kind != LossKind::burst) return way.random.chance(i.loss);
-  // Bursts of five frames on average, so that `loss` is their share of all frames.
+  // Bursts of five frames on average, so that `loss` is their share of all frames; a pause ends
+  // one.
   constexpr double kLeave = 0.2;
+  if (now - way.burst_seen > 200ms) way.burst_bad = false;
+  way.burst_seen = now;
   const double enter = kLeave * i.loss / (1 - i.loss);
   way.burst_bad = way.random.chance(way.burst_bad ? 1 - kLeave : enter);
   return way.burst_bad;
@@ -88,7 +91,7 @@ void Link::send(int from, std::span<const std::byte> frame, Instant now) {
   Way& way = ways_[from];
   const Impairment& i = way.impairment;
   ++way.stats.sent;
-  if (loses(way, frame)) {
+  if (loses(way, frame, now)) {
     ++way.stats.lost;
     return;
   }

@@ -70,6 +70,7 @@ class Link {
     Instant wire_free{};  // when the last bit of the queue will have left
     Instant last_arrival{};
     bool burst_bad = false;  // Gilbert and Elliott's bad state
+    Instant burst_seen{};
     LinkStats stats;
   };
   struct Later {
@@ -78,7 +79,7 @@ class Link {
     }
   };
 
-  [[nodiscard]] bool loses(Way& way, std::span<const std::byte> frame);
+  [[nodiscard]] bool loses(Way& way, std::span<const std::byte> frame, Instant now);
   void schedule(int to, Instant at, std::vector<std::byte> frame);
 
   Way ways_[2];

@@ -2,7 +2,7 @@
 //
 // Draws a run from its seed. Sizes are small and skewed, so that a thousand runs fit into minutes:
 // the programme's full-size runs (T1: 60 s simulated, 1,000 connections and more) differ from these
-// in connections per run, 1 to 20 here, and nothing else.
+// in connections per run, 1 to 120 here, and nothing else.
 #include "tests/sim/plan.h"
 
 #include <sstream>
@@ -97,6 +97,17 @@ ConnectionPlan draw_connection(Random& r, std::size_t index) {
   return c;
 }
 
+/// `next` uses the tuple of `previous` again, as soon as that has ended well.
+void follow(ConnectionPlan& previous, ConnectionPlan& next, std::size_t index) {
+  if (previous.simultaneous || next.simultaneous) return;
+  if (previous.local_port == 0) previous.local_port = static_cast<std::uint16_t>(20'000 + index);
+  next.opener = previous.opener;
+  next.ipv6 = previous.ipv6;
+  next.local_port = previous.local_port;
+  next.open_at = 0s;
+  next.after = index;
+}
+
 EndPlan draw_end(Random& r) {
   EndPlan e;
   e.tcp = draw_tcp(r);
@@ -108,7 +119,12 @@ EndPlan draw_end(Random& r) {
   e.rx_checksums = r.chance(0.4);
   if (r.chance(0.3)) e.hold_tx_frames = static_cast<std::uint32_t>(r.between(1, 64));
   if (r.chance(0.2)) e.rx_piece_bytes = r.between(200, 1200);
-  e.reuse = r.pick<tcp::TimeWaitReuse>({tcp::TimeWaitReuse::none, tcp::TimeWaitReuse::timestamp});
+  e.reuse = r.pick<tcp::TimeWaitReuse>(
+      {tcp::TimeWaitReuse::none, tcp::TimeWaitReuse::timestamp, tcp::TimeWaitReuse::sequence});
+  e.overflow = r.pick<tcp::TimeWaitOverflow>({tcp::TimeWaitOverflow::refuse,
+                                              tcp::TimeWaitOverflow::recycle_oldest,
+                                              tcp::TimeWaitOverflow::reset});
+  if (r.chance(0.15)) e.scarcity = static_cast<std::uint32_t>(r.magnitude(1, 16));
   return e;
 }
 
@@ -134,6 +150,8 @@ Duration Fault::length() const {
       return 1s;
     case FaultKind::link_down:
       return 3s;
+    case FaultKind::gone:
+      return 40s;
     case FaultKind::pool_dry:
     case FaultKind::allocate_fails:
     case FaultKind::tx_partial:
@@ -149,9 +167,23 @@ bool Plan::harsh() const {
     if (i.bits_per_second > 0 && i.queue_bytes < 20'000) return true;
   }
   for (const Fault& f : faults) {
-    if (f.kind == FaultKind::pool_dry || f.kind == FaultKind::link_down) return true;
+    switch (f.kind) {
+      case FaultKind::pool_dry:
+      case FaultKind::link_down:
+      case FaultKind::gone:
+        return true;
+      case FaultKind::none:
+      case FaultKind::allocate_fails:
+      case FaultKind::tx_full:
+      case FaultKind::tx_partial:
+      case FaultKind::clock_forward:
+      case FaultKind::clock_second:
+      case FaultKind::clock_back:
+      case FaultKind::stall:
+        break;
+    }
   }
-  return false;
+  return scarce();
 }
 
 Plan calm_plan(std::uint64_t seed) {
@@ -175,8 +207,11 @@ Plan make_plan(std::uint64_t seed) {
     p.faults.push_back({static_cast<FaultKind>(r.between(1, kFaultKinds - 1)),
                         static_cast<int>(r.below(2)), between(r, 1ms, 15s)});
   }
-  const std::uint64_t connections = r.magnitude(1, 20);
-  for (std::size_t i = 0; i < connections; ++i) p.connections.push_back(draw_connection(r, i));
+  const std::uint64_t connections = r.magnitude(1, 120);
+  for (std::size_t i = 0; i < connections; ++i) {
+    p.connections.push_back(draw_connection(r, i));
+    if (i > 0 && r.chance(0.2)) follow(p.connections[i - 1], p.connections[i], i - 1);
+  }
   p.heal_at = 20s;
   return p;
 }
@@ -197,7 +232,9 @@ std::string Plan::describe() const {
         << to_us(e.tcp.delayed_ack) << " us, nagle " << e.tcp.nagle << ", 2msl "
         << to_us(e.tcp.two_msl) << " us, burst " << e.tcp.max_segment_burst << ", tx_checksum "
         << e.tx_checksum << ", tso " << e.tx_tso << ", rx_checksums " << e.rx_checksums
-        << ", pieces " << e.rx_piece_bytes << ", hold " << e.hold_tx_frames;
+        << ", pieces " << e.rx_piece_bytes << ", hold " << e.hold_tx_frames << ", scarcity "
+        << e.scarcity << ", reuse " << static_cast<int>(e.reuse) << ", overflow "
+        << static_cast<int>(e.overflow);
   }
   for (const Fault& f : faults) {
     out << "\n  fault " << kFaultNames[static_cast<std::size_t>(f.kind)] << " on end " << f.side

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,8 @@ struct ConnectionPlan {
   Duration open_at{0};
   std::uint16_t local_port = 0;  // 0: the endpoint chooses
   bool simultaneous = false;     // both open towards each other at the same time
+  /// Opens only when that one has ended well, from the same port: TIME-WAIT and its rules.
+  std::optional<std::size_t> after;
   std::array<SidePlan, 2> side;
 
   /// True if the plan itself lets the stream end before its last byte.
@@ -65,11 +68,12 @@ enum class FaultKind : std::uint8_t {
   clock_second,    // and by one second
   clock_back,      // and back by one
   stall,           // 500 ms without a poll
+  gone,            // the whole end is dead for 40 s
 };
 inline constexpr std::string_view kFaultNames[] = {
-    "none",      "allocate_fails", "pool_dry",     "tx_full",    "tx_partial",
-    "link_down", "clock_forward",  "clock_second", "clock_back", "stall"};
-inline constexpr std::size_t kFaultKinds = 10;
+    "none",          "allocate_fails", "pool_dry",   "tx_full", "tx_partial", "link_down",
+    "clock_forward", "clock_second",   "clock_back", "stall",   "gone"};
+inline constexpr std::size_t kFaultKinds = 11;
 
 struct Fault {
   FaultKind kind = FaultKind::none;
@@ -85,6 +89,8 @@ struct EndPlan {
   std::size_t rx_piece_bytes =
       0;  // 0: frames arrive whole; else in pieces, as from scattering ports
   tcp::TimeWaitReuse reuse = tcp::TimeWaitReuse::timestamp;
+  tcp::TimeWaitOverflow overflow = tcp::TimeWaitOverflow::recycle_oldest;
+  std::uint32_t scarcity = 0;  // 0: plenty of everything; else pools of about this many objects
 };
 
 struct Plan {
@@ -95,6 +101,7 @@ struct Plan {
   std::vector<ConnectionPlan> connections;
   Duration heal_at{0};  // from here on the network does no harm
 
+  [[nodiscard]] bool scarce() const { return end[0].scarcity + end[1].scarcity > 0; }
   /// True if losses are so heavy that giving up is a legitimate end.
   [[nodiscard]] bool harsh() const;
   [[nodiscard]] std::string describe() const;

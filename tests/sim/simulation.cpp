@@ -13,8 +13,10 @@ namespace {
 /// How long an iteration takes when there is work, and how soon a blocked worker tries again.
 constexpr Duration kBusyStep = 1us;
 constexpr Duration kRetryStep = 200us;
-/// After healing, everything must be over within this: retries, keepalive and 2MSL included.
+/// After healing, everything must be over within this: retries, keepalive and 2MSL included. Where
+/// pools are scarce, connections may have to wait for each other's 2MSL.
 constexpr Duration kPatience = 400s;
+constexpr Duration kPatiencePerConnection = 150s;
 
 Host host_of(int side) {
   const auto last = static_cast<std::uint8_t>(side + 1);
@@ -25,16 +27,20 @@ Host host_of(int side) {
 tcp::EndpointConfig endpoint_config(const Plan& plan, int side) {
   test::Random r(plan.seed ^ (0xabcdef + static_cast<std::uint64_t>(side)));
   const auto key = [&] { return SipKey{r.next(), r.next()}; };
+  const EndPlan& p = plan.end[static_cast<std::size_t>(side)];
   tcp::EndpointConfig c;
-  c.max_connections = 256;
-  c.max_half_open = 128;
-  c.max_time_wait = 512;
-  c.max_ipv6_pairs = 512;
-  c.max_send_states = 256;
-  c.max_receive_states = 256;
-  c.max_blocks = 16'384;
-  c.time_wait_reuse = plan.end[static_cast<std::size_t>(side)].reuse;
-  c.profiles = {plan.end[static_cast<std::size_t>(side)].tcp};
+  const std::uint32_t n = p.scarcity > 0 ? p.scarcity : 512;
+  c.max_connections = n;
+  c.max_half_open = n;
+  c.max_time_wait = n;
+  c.max_ipv6_pairs = 2 * n;
+  c.max_send_states = n;
+  c.max_receive_states = n;
+  c.max_blocks = 32 * n;
+  c.first_port = 30'000;  // apart from the ports that plans name
+  c.time_wait_reuse = p.reuse;
+  c.time_wait_overflow = p.overflow;
+  c.profiles = {p.tcp};
   c.secrets = {key(), key(), key(), key(), key()};
   return c;
 }
@@ -169,6 +175,7 @@ void Simulation::apply_fault(const Fault& fault, bool begins) {
       if (begins) end.clock_offset -= 1s;
       break;
     case FaultKind::stall:
+    case FaultKind::gone:
       end.stalled = begins;
       break;
   }
@@ -202,7 +209,11 @@ void Simulation::poll(int side) {
 
 void Simulation::step() {
   const Instant next = next_instant();
-  if (next == Instant::max() || next > kStart + plan_.heal_at + kPatience) {
+  Duration patience = kPatience;
+  if (plan_.scarce()) {
+    patience += kPatiencePerConnection * static_cast<std::int64_t>(plan_.connections.size());
+  }
+  if (next == Instant::max() || next > kStart + plan_.heal_at + patience) {
     over_ = true;
     return;
   }

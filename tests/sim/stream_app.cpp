@@ -68,34 +68,67 @@ void StreamApp::begin(std::size_t index, tcp::ConnectionId id, Instant now) {
 
 void StreamApp::open_due(tcp::Endpoint& endpoint, Instant now) {
   for (std::size_t i = 0; i < talks_.size(); ++i) {
-    if (talks_[i].phase != Phase::unborn || !opens(i)) continue;
-    const ConnectionPlan& c = plan_.connections[i];
-    if (now < *start_ + c.open_at) {
-      want(*start_ + c.open_at);
-      continue;
+    if (talks_[i].phase == Phase::unborn && opens(i) && may_open(i, now)) open(endpoint, i, now);
+  }
+}
+
+/// True if it is time, and the predecessor on the same tuple is out of the way.
+bool StreamApp::may_open(std::size_t index, Instant now) {
+  const ConnectionPlan& c = plan_.connections[index];
+  Talk& t = talks_[index];
+  Instant due = std::max(*start_ + c.open_at, t.next_write);
+  if (c.after) {
+    const Talk& previous = talks_[*c.after];
+    if (previous.phase != Phase::closed) return false;  // its end will wake us
+    if (previous.skipped || previous.reason != CloseReason::graceful) {
+      // The peer may not have seen that one at all, and could not tell the two apart.
+      t.phase = Phase::closed;
+      t.skipped = true;
+      return false;
     }
-    tcp::OpenRequest request;
-    request.local = c.ipv6 ? own_.v6 : own_.v4;
-    request.remote = c.ipv6 ? peer_.v6 : peer_.v4;
-    request.local_port = c.local_port;
-    request.remote_port = c.simultaneous ? c.local_port : kListenPort;
-    request.user = static_cast<std::uint32_t>(i);
-    const tcp::OpenResult result = endpoint.connect(request, now);
-    talks_[i].open_error = result.error;
-    if (result.error != tcp::OpenError::none) {
-      complain(i, "connect() failed with error " + std::to_string(static_cast<int>(result.error)));
-      talks_[i].phase = Phase::closed;
-      continue;
+    // Only an ISN beyond the last one's bytes is let into the peer's TIME-WAIT: the ISN clock runs
+    // at a byte in 4 us, that of timestamps in milliseconds (RFC 6191 §2, RFC 6528 §3), and an ISN
+    // that had to go beyond our own TIME-WAIT is 64 KiB ahead of its clock.
+    std::uint64_t ahead = 0;
+    for (std::optional<std::size_t> i = c.after; i; i = plan_.connections[*i].after) {
+      ahead += talks_[*i].sent + 65'540;
     }
-    begin(i, result.connection, now);
-    talks_[i].phase = Phase::opening;
-    if (mine(i).nodelay) endpoint.set_nodelay(result.connection, true);
-    const auto status = endpoint.status(result.connection);
-    if (!status) {
-      complain(i, "a connection just opened has no status");
-    } else {
-      ports_[{side_ * 2 + (c.ipv6 ? 1 : 0), status->tuple.local_port}] = i;
-    }
+    due = std::max(due, previous.ended + static_cast<std::int64_t>(ahead) * 4us + 2ms);
+  }
+  if (now >= due) return true;
+  want(due);
+  return false;
+}
+
+void StreamApp::open(tcp::Endpoint& endpoint, std::size_t index, Instant now) {
+  const ConnectionPlan& c = plan_.connections[index];
+  Talk& t = talks_[index];
+  tcp::OpenRequest request;
+  request.local = c.ipv6 ? own_.v6 : own_.v4;
+  request.remote = c.ipv6 ? peer_.v6 : peer_.v4;
+  request.local_port = c.local_port;
+  request.remote_port = c.simultaneous ? c.local_port : kListenPort;
+  request.user = static_cast<std::uint32_t>(index);
+  const tcp::OpenResult result = endpoint.connect(request, now);
+  t.open_error = result.error;
+  if (result.error != tcp::OpenError::none) {
+    // The tuple waits for 2MSL, or there is no room: try again.
+    const bool temporary = result.error == tcp::OpenError::time_wait ||
+                           result.error == tcp::OpenError::in_use ||
+                           result.error == tcp::OpenError::no_memory;
+    if (!temporary) complain(index, "connect() refuses what the plan says");
+    t.next_write = now + 50ms;
+    want(t.next_write);
+    return;
+  }
+  begin(index, result.connection, now);
+  t.phase = Phase::opening;
+  if (mine(index).nodelay) endpoint.set_nodelay(result.connection, true);
+  const auto status = endpoint.status(result.connection);
+  if (!status) {
+    complain(index, "a connection just opened has no status");
+  } else {
+    ports_[{side_ * 2 + (c.ipv6 ? 1 : 0), status->tuple.local_port}] = index;
   }
 }
 
@@ -201,7 +234,9 @@ void StreamApp::on_closed(const Event& e, std::size_t index) {
   Talk& t = talks_[index];
   t.phase = Phase::closed;
   t.reason = e.reason;
+  t.ended = last_now_;
   if (e.reason == CloseReason::none) complain(index, "closed without a reason");
+  want(last_now_ + 1us);  // for whoever waits for this one's tuple
 }
 
 void StreamApp::step(tcp::Endpoint& endpoint, std::size_t index, Instant now) {

@@ -38,8 +38,10 @@ struct Talk {
   bool shut = false;      // our FIN was asked for
   bool released = false;  // close() or abort() was called
   tcp::CloseReason reason = tcp::CloseReason::none;
-  tcp::OpenError open_error = tcp::OpenError::none;
+  tcp::OpenError open_error = tcp::OpenError::none;  // of the last try
+  bool skipped = false;                              // never opened, for a good reason
   Instant born{};
+  Instant ended{};
   Instant next_write{};
   Instant next_read{};
 };
@@ -68,6 +70,8 @@ class StreamApp final : public tcp::App {
   void on_data(tcp::Endpoint& endpoint, const tcp::Event& event, std::size_t index, Instant now);
   void on_closed(const tcp::Event& event, std::size_t index);
   void open_due(tcp::Endpoint& endpoint, Instant now);
+  [[nodiscard]] bool may_open(std::size_t index, Instant now);
+  void open(tcp::Endpoint& endpoint, std::size_t index, Instant now);
   void step(tcp::Endpoint& endpoint, std::size_t index, Instant now);
   void read(tcp::Endpoint& endpoint, std::size_t index, Instant now);
   void write(tcp::Endpoint& endpoint, std::size_t index, Instant now);
