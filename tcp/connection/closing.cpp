@@ -7,6 +7,7 @@
 
 #include "tcp/connection/calls.h"
 #include "tcp/connection/send_queue.h"
+#include "tcp/connection/timers.h"
 
 namespace millrace::tcp {
 
@@ -99,6 +100,12 @@ void arm_idle_timer(Connection& c, const Context& context) {
     if (c.send_timer == SendTimer::fin_wait_2) return;
     c.send_timer = SendTimer::fin_wait_2;
     c.send_deadline = deadline_after(context.now, context.config.fin_wait_2);
+    return;
+  }
+  if (c.send == kNil && c.has(Connection::kWriteBlocked)) {
+    // Nothing of ours is on its way that would bring an ACK and look for room.
+    c.send_timer = SendTimer::memory;
+    c.send_deadline = deadline_after(context.now, kMemoryRetry);
     return;
   }
   if (context.config.keepalive) {

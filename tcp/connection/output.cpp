@@ -214,6 +214,7 @@ void emit_probe(Connection& c, const Plan& plan, const Context& context, Segment
   st.last_send = tick_of(context.now);
   if (!after(to, c.snd_nxt)) return;
   c.snd_nxt = to;
+  st.resending = false;  // from SND.UNA to SND.NXT: all has gone out again just now
   st.cursor_chunk = at.chunk;
   st.cursor_offset = at.offset;
 }

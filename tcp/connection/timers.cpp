@@ -76,11 +76,13 @@ void on_keepalive(Connection& c, const Context& context, Outcome& outcome) {
 }
 
 void on_memory(Connection& c, const Context& context, Outcome& outcome) {
-  if (c.has(Connection::kWriteBlocked) && !became_writable(c, context)) {
-    c.send_deadline = deadline_after(context.now, kMemoryRetry);
-    return;
+  if (c.has(Connection::kWriteBlocked)) {
+    if (!became_writable(c, context)) {
+      c.send_deadline = deadline_after(context.now, kMemoryRetry);
+      return;
+    }
+    outcome.writable = true;
   }
-  outcome.writable = true;
   c.send_timer = SendTimer::none;
   arm_idle_timer(c, context);
 }
