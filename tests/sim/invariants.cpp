@@ -130,6 +130,20 @@ std::string Invariants::check_sequences(const Connection& c, Seen& seen) const {
   return {};
 }
 
+/// The cursor stands where the next byte to go out lies: at the end of a chunk or at the start of
+/// the next, which is the same.
+bool Invariants::cursor_is_right(const Connection& c, const tcp::SendState& s) const {
+  const Seq next = s.resending ? s.resend_next : c.snd_nxt;
+  const std::uint64_t expected =
+      std::min(tcp::bytes_between(c.snd_una, next), s.queued_bytes) + std::uint64_t{s.head_offset};
+  std::uint64_t before = 0;
+  for (std::uint32_t i = s.chunk_head; i != kNil; i = impl_.stores.chunks[i].next) {
+    if (i == s.cursor_chunk) return before + s.cursor_offset == expected;
+    before += impl_.stores.chunks[i].bytes;
+  }
+  return false;
+}
+
 std::string Invariants::check_send_queue(const Connection& c) const {
   const std::uint32_t flight = tcp::bytes_between(c.snd_una, c.snd_nxt);
   if (c.send == kNil) {
@@ -145,6 +159,8 @@ std::string Invariants::check_send_queue(const Connection& c) const {
     return "6: chunks hold " + number(chained) + " bytes, the queue says " +
            number(s.queued_bytes) + " after " + number(s.head_offset);
   }
+  if (is_synchronized(c.state) && s.chunk_head != kNil && !cursor_is_right(c, s))
+    return "6: the cursor is astray";
   const bool syn = c.state == State::syn_sent || c.state == State::syn_received;
   const std::uint32_t control = (syn ? 1U : 0U) + (c.has(Connection::kFinSent) ? 1U : 0U);
   if (flight > s.queued_bytes + control) {

@@ -41,6 +41,7 @@ class Invariants {
                                              std::uint32_t index, Instant now);
   [[nodiscard]] std::string check_sequences(const tcp::Connection& c, Seen& seen) const;
   [[nodiscard]] std::string check_send_queue(const tcp::Connection& c) const;
+  [[nodiscard]] bool cursor_is_right(const tcp::Connection& c, const tcp::SendState& s) const;
   [[nodiscard]] std::string check_congestion(const tcp::Connection& c, const Seen& seen) const;
   [[nodiscard]] std::string check_timers(const tcp::Connection& c, Instant now) const;
   struct Census {
