@@ -72,6 +72,10 @@ struct EndpointImpl {
   ReplyLimit reply_limit;
   DirtyList dirty;
 
+  // The hash of the connection that input() is at work on: what it closes need not hash again.
+  std::uint32_t hashed_index = kNil;
+  std::uint64_t hashed = 0;
+
   EventList events;
   std::size_t shown = 0;          // events that the application was given
   std::size_t data_cursor = 0;    // no event before it has bytes that are not consumed
@@ -103,7 +107,8 @@ struct EndpointImpl {
     return c.has(Connection::kIpv6) ? unpack_v6(c.tuple, stores.pairs[c.tuple.local])
                                     : unpack_v4(c.tuple);
   }
-  [[nodiscard]] std::uint64_t hash_of(const Connection& c) const {
+  [[nodiscard]] std::uint64_t hash_of(std::uint32_t i, const Connection& c) const {
+    if (i == hashed_index) return hashed;
     return c.has(Connection::kIpv6) ? tuple_hash(config.secrets.table, tuple_of(c))
                                     : tuple_hash_v4(config.secrets.table, c.tuple);
   }

@@ -197,9 +197,9 @@ void withdraw_unread(EndpointImpl& e, std::uint32_t index) {
 
 bool stop_reading(EndpointImpl& e, std::uint32_t index, Connection& c) {
   if (!may_have_data(e, index)) return false;
-  take_all_deferred(e, index, c);
+  if (c.receive != kNil) take_all_deferred(e, index, c);
   bool was_left = false;
-  for (std::size_t i = 0; i < e.events.size(); ++i) {
+  for (std::size_t i = e.data_cursor; i < e.events.size(); ++i) {
     if (!is_data_of(e.events[i], index)) continue;
     was_left |= lends(e.events[i]) && left_of(e, i) != 0;
     empty(e, i);
@@ -239,6 +239,7 @@ std::span<const std::byte> readable_bytes(EndpointImpl& e, std::uint32_t index, 
     }
   }
   if (!is_readable(c)) return {};
+  if (c.receive == kNil) return {};
   take_all_deferred(e, index, c);
   if (may_have_data(e, index)) {
     for (Event& event : e.events.all()) {

@@ -148,7 +148,7 @@ void free_if_done(EndpointImpl& e, std::uint32_t index, Connection& c) {
 }
 
 void leave_network(EndpointImpl& e, std::uint32_t index, Connection& c) {
-  const bool was_there = e.index.erase(e.hash_of(c), EntryRef{EntryKind::connection, index});
+  const bool was_there = e.index.erase(e.hash_of(index, c), EntryRef{EntryKind::connection, index});
   MR_CHECK(was_there);
   e.wheel.disarm(index);
   if (c.has(Connection::kActiveOpen)) e.ports.released(e.tuple_of(c));

@@ -24,15 +24,28 @@ namespace {
          r.local != r.remote && r.remote_port != 0;
 }
 
-[[nodiscard]] PortState look(const EndpointImpl& e, const FourTuple& tuple) {
-  const EntryRef ref = find_entry(e, tuple_hash(e.config.secrets.table, tuple), tuple);
-  if (!ref) return PortState::free;
-  if (ref.kind() != EntryKind::time_wait) {
-    const bool held =
-        ref.kind() == EntryKind::connection && e.connections[ref.index()].state == State::time_wait;
-    return held ? PortState::time_wait : PortState::in_use;
+/// What a tuple is to an active open, and its place in the index.
+struct Place {
+  std::uint64_t hash = 0;
+  EntryRef old;  // exists if the tuple is to be taken out of TIME_WAIT
+  std::uint16_t local_port = 0;
+  PortState state = PortState::free;
+};
+
+[[nodiscard]] Place look(const EndpointImpl& e, const FourTuple& tuple) {
+  Place p;
+  p.hash = tuple_hash(e.config.secrets.table, tuple);
+  p.local_port = tuple.local_port;
+  p.old = find_entry(e, p.hash, tuple);
+  if (!p.old) return p;
+  if (p.old.kind() == EntryKind::time_wait) {
+    p.state = may_reuse(e, p.old) ? PortState::reusable : PortState::time_wait;
+    return p;
   }
-  return may_reuse(e, ref) ? PortState::reusable : PortState::time_wait;
+  const bool held = p.old.kind() == EntryKind::connection &&
+                    e.connections[p.old.index()].state == State::time_wait;
+  p.state = held ? PortState::time_wait : PortState::in_use;
+  return p;
 }
 
 /// Which local ports bring the replies of this remote end to this core. Two loads a candidate.
@@ -56,14 +69,16 @@ class PortsOfThisCore {
   std::uint32_t others_ = 0;
 };
 
-/// Completes `tuple` with a local port that may be used. Ports whose replies arrive at another core
-/// are that core's: in use, as far as this one is concerned.
-[[nodiscard]] OpenError choose_port(EndpointImpl& e, std::uint16_t wanted, FourTuple& tuple) {
+/// Completes `tuple` with a local port that may be used, and finds its place. Ports whose replies
+/// arrive at another core are that core's: in use, as far as this one is concerned.
+[[nodiscard]] OpenError choose_port(EndpointImpl& e, std::uint16_t wanted, FourTuple& tuple,
+                                    Place& place) {
   const PortsOfThisCore here(e.config, tuple);
   if (wanted != 0) {
     if (!here.has(wanted)) return OpenError::in_use;
     tuple.local_port = wanted;
-    switch (look(e, tuple)) {
+    place = look(e, tuple);
+    switch (place.state) {
       case PortState::free:
       case PortState::reusable:
         return OpenError::none;
@@ -77,31 +92,31 @@ class PortsOfThisCore {
   const PortChoice choice = e.ports.choose(tuple, [&](std::uint16_t port) {
     if (!here.has(port)) return PortState::in_use;
     candidate.local_port = port;
-    return look(e, candidate);
+    place = look(e, candidate);
+    return place.state;
   });
   tuple.local_port = choice.port;
-  if (choice.port != 0) return OpenError::none;
-  return choice.time_wait ? OpenError::time_wait : OpenError::no_free_port;
+  if (choice.port == 0) return choice.time_wait ? OpenError::time_wait : OpenError::no_free_port;
+  if (place.local_port != choice.port) place = look(e, tuple);
+  return OpenError::none;
 }
 
 /// Puts the new connection into the index, in the place of a TIME_WAIT entry if there is one, and
 /// says which ISN it is to begin with. False if the index is full.
 [[nodiscard]] bool enter_index(EndpointImpl& e, std::uint32_t index, const FourTuple& tuple,
-                               Seq& iss) {
-  const std::uint64_t hash = tuple_hash(e.config.secrets.table, tuple);
+                               const Place& place, Seq& iss) {
   const EntryRef ref{EntryKind::connection, index};
-  const EntryRef old = find_entry(e, hash, tuple);
-  if (!old) {
+  if (!place.old) {
     iss = initial_seq(e.config.secrets.isn, tuple, e.now);
-    return e.index.insert(hash, ref);
+    return e.index.insert(place.hash, ref);
   }
-  const Seq old_snd_nxt = e.time_wait.state(old).snd_nxt;
+  const Seq old_snd_nxt = e.time_wait.state(place.old).snd_nxt;
   iss = e.config.time_wait_reuse == TimeWaitReuse::immediate
             ? initial_seq(e.config.secrets.isn, tuple, e.now)
             : initial_seq_beyond(e.config.secrets.isn, tuple, e.now, old_snd_nxt);
-  const bool replaced = e.index.replace(hash, old, ref);
+  const bool replaced = e.index.replace(place.hash, place.old, ref);
   MR_CHECK(replaced);
-  e.time_wait.release(old);
+  e.time_wait.release(place.old);
   --e.states.of(State::time_wait);
   ++e.counters.TWRecycled;
   return true;
@@ -122,14 +137,15 @@ OpenResult Endpoint::connect(const OpenRequest& request, Instant now) {
     return {{}, OpenError::no_memory};
   }
   FourTuple tuple{request.local, request.remote, 0, request.remote_port};
-  const OpenError error = choose_port(e, request.local_port, tuple);
+  Place place;
+  const OpenError error = choose_port(e, request.local_port, tuple, place);
   if (error != OpenError::none) return {{}, error};
 
   const std::uint32_t index = create_connection(e, tuple, request.profile, request.user);
   MR_CHECK(index != kNil);
   Connection& c = e.connections[index];
   Seq iss;
-  if (!enter_index(e, index, tuple, iss)) {
+  if (!enter_index(e, index, tuple, place, iss)) {
     discard_connection(e, index);
     return {{}, OpenError::no_memory};
   }

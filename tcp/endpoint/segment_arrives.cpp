@@ -92,7 +92,11 @@ Drop Endpoint::input(std::uint64_t hash, const FourTuple& tuple, const SegmentIn
       if (c.state == State::time_wait) [[unlikely]] {
         return on_held_segment(e, ref.index(), c, hash, tuple, segment);
       }
-      return on_connection_segment(e, ref.index(), c, segment);
+      e.hashed = hash;
+      e.hashed_index = ref.index();
+      const Drop drop = on_connection_segment(e, ref.index(), c, segment);
+      e.hashed_index = kNil;
+      return drop;
     }
     case EntryKind::half_open:
       return on_half_open_segment(e, ref, hash, tuple, segment);

@@ -48,8 +48,8 @@ namespace {
   return s;
 }
 
-[[nodiscard]] Reply make_ack(const EndpointImpl& e, const FourTuple& tuple,
-                             const TimeWaitState& s) {
+[[nodiscard]] Reply make_ack(const EndpointImpl& e, const FourTuple& tuple, const TimeWaitState& s,
+                             std::uint32_t ts_offset) {
   const TcpConfig& config = e.config.profiles[s.profile];
   Reply r;
   r.tuple = tuple;
@@ -61,7 +61,7 @@ namespace {
   r.dscp = config.dscp;
   if (s.has(TimeWaitState::kTimestamps)) {
     r.options = Options::kTimestamps;
-    r.tsval = timestamp_clock(e.now) + timestamp_offset(e.config.secrets.timestamps, tuple);
+    r.tsval = timestamp_clock(e.now) + ts_offset;
     r.tsecr = s.ts_recent;
   }
   return r;
@@ -74,7 +74,9 @@ void answer(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple, const T
     ++e.counters.TCPACKSkippedTimeWait;
     return;
   }
-  e.replies.push(make_ack(e, tuple, s));
+  const std::uint32_t ts_offset =
+      s.has(TimeWaitState::kTimestamps) ? timestamp_offset(e.config.secrets.timestamps, tuple) : 0;
+  e.replies.push(make_ack(e, tuple, s, ts_offset));
 }
 
 void count(Counters& counters, Drop drop) {
@@ -177,7 +179,7 @@ void enter_time_wait(EndpointImpl& e, std::uint32_t index, Connection& c) {
   c.acks_owed = 0;
   if (e.config.profiles[c.profile].two_msl == Duration::zero()) {
     ++e.counters.TimeWaitSkipped;
-    if (owes_ack) e.replies.push(make_ack(e, e.tuple_of(c), s));
+    if (owes_ack) e.replies.push(make_ack(e, e.tuple_of(c), s, c.ts_offset));
     leave_network(e, index, c);
     c.state = State::closed;
     return;
@@ -190,13 +192,14 @@ void enter_time_wait(EndpointImpl& e, std::uint32_t index, Connection& c) {
     c.state = State::closed;
     return;
   }
-  if (owes_ack) e.replies.push(make_ack(e, e.tuple_of(c), s));
+  if (owes_ack) e.replies.push(make_ack(e, e.tuple_of(c), s, c.ts_offset));
   ++e.counters.TimeWaitEntered;
   if (!ref) {
     hold(e, index, c);
     return;
   }
-  const bool replaced = e.index.replace(e.hash_of(c), EntryRef{EntryKind::connection, index}, ref);
+  const bool replaced =
+      e.index.replace(e.hash_of(index, c), EntryRef{EntryKind::connection, index}, ref);
   MR_CHECK(replaced);
   e.wheel.disarm(index);
   c.state = State::closed;
