@@ -116,6 +116,19 @@ TEST_F(CatalogueA10, CodesTargetsAndSourcesThatCannotBe) {
             Drop::ndp_malformed);
   EXPECT_EQ(give(ndp_frame(kAdvertise, nowhere, kOurs6, kPeer6, 0, kTarget, kPeerMac)),
             Drop::ndp_malformed);
+  // From a group, from a loopback, from an IPv4 address spelled as IPv6.
+  for (const Address& bad : {all_nodes(), address_of(1), kPeer4}) {
+    Bytes b = ndp_frame(kSolicit, kPeer6, kOurs6, kOurs6, 0, kSource, kPeerMac);
+    for (std::size_t i = 0; i < 16; ++i) b[22 + i] = static_cast<std::byte>(bad.bytes()[i]);
+    set16(b, 56, 0);
+    // The checksum with a pseudo-header of sixteen bytes whatever the address looks like.
+    Bytes pseudo(b.begin() + 22, b.begin() + 54);
+    put32(pseudo, static_cast<std::uint32_t>(b.size() - 54));
+    put32(pseudo, 58);
+    pseudo.insert(pseudo.end(), b.begin() + 54, b.end());
+    set16(b, 56, checksum(pseudo));
+    EXPECT_EQ(give(b), Drop::ip_bad_source);
+  }
   // Solicited, and yet to all.
   EXPECT_EQ(give(ndp_frame(kAdvertise, kPeer6, all_nodes(), kPeer6, kSolicited, kTarget, kPeerMac)),
             Drop::ndp_malformed);

@@ -155,6 +155,55 @@ TEST_F(CatalogueA9, UnprovenNeverTakesThePlaceOfProven) {
   EXPECT_EQ(small.stats().answers_sent, 1000U);
 }
 
+// Proven and then unused is still worth more to us than a stranger; our own need may displace it.
+TEST_F(CatalogueA9, NeitherDoesItOfProvenAndStale) {
+  InterfaceConfig c = quiet();
+  c.max_neighbours = 4;
+  Host small(c, false);
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    const Address a = Address::v4(0xc600'0010 + i);
+    (void)small.resolve(a, at(0s), sink);
+    (void)receive(small, arp_frame({kReply, kPeerMac, a, kOurMac, kOurs4}), at(0s), sink);
+  }
+  for (Duration t = 0s; t < 50s; t += 10ms) small.advance(at(t), sink);
+  ASSERT_EQ(small.neighbours().live(), 4U);
+  const Arp stranger{kRequest, kOtherMac, Address::v4(0xc640'0000), {}, kOurs4};
+  EXPECT_EQ(receive(small, arp_frame(stranger), at(50s), sink).drop, Drop::neighbour_table_full);
+  (void)small.resolve(Address::v4(0xc640'0001), at(50s), sink);
+  EXPECT_EQ(small.stats().neighbours_evicted, 1U);
+  EXPECT_EQ(small.neighbours().live(), 4U);
+}
+
+TEST_F(CatalogueA9, OurOwnNeedDisplacesTheUnprovenFirst) {
+  InterfaceConfig c = quiet();
+  c.max_neighbours = 4;
+  Host small(c, false);
+  const auto address = [](std::uint32_t i) { return Address::v4(0xc600'0010 + i); };
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    if (i != 2) (void)small.resolve(address(i), at(0s), sink);
+    const unsigned operation = i == 2 ? kRequest : kReply;
+    (void)receive(small, arp_frame({operation, kPeerMac, address(i), kOurMac, kOurs4}), at(0s),
+                  sink);
+  }
+  for (Duration t = 0s; t < 50s; t += 10ms) small.advance(at(t), sink);
+  (void)small.resolve(Address::v4(0xc640'0001), at(50s), sink);
+  EXPECT_EQ(small.neighbours().find(address(2)), kNil);
+  for (const std::uint32_t i : {0U, 1U, 3U}) EXPECT_NE(small.neighbours().find(address(i)), kNil);
+}
+
+// An unproven neighbour in use that asks from another MAC address is put to the proof anew.
+TEST_F(CatalogueA9, AChangedStrangerIsDoubtedAgain) {
+  EXPECT_EQ(receive_arp({}, at(0s)), Drop::none);
+  EXPECT_EQ(mac_of(kPeer4, at(0s)), kPeerMac);
+  EXPECT_EQ(receive_arp({.sender_mac = kOtherMac}, at(1s)), Drop::none);
+  EXPECT_EQ(mac_of(kPeer4, at(2s)), kOtherMac);
+  const std::uint32_t index = host.neighbours().find(kPeer4);
+  EXPECT_EQ(host.neighbours().at(index).state, NeighbourState::delay);
+  (void)sink.take();
+  host.advance(at(7100ms), sink);
+  ASSERT_EQ(sink.take().size(), 1U);  // the question that proves it
+}
+
 TEST_F(CatalogueA9, SixteenFramesWaitForANeighbour) {
   EXPECT_EQ(mac_of(kPeer4, at(0s)), std::nullopt);
   for (std::uint32_t i = 0; i < 20; ++i) {
