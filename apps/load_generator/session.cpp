@@ -98,7 +98,10 @@ class Clerk {
   void note(const Look& look, Instant now, bool force) {
     const tcp::StateCounts states = states_of(session_.fleet);
     summary_.time_wait_peak = std::max(summary_.time_wait_peak, states.of(tcp::State::time_wait));
-    if (look.phase <= Phase::run) summary_.states_at_end_of_run = states;
+    if (look.phase <= Phase::run) {
+      summary_.states_at_end_of_run = states;
+      summary_.resident_bytes = report::resident_bytes();
+    }
     lag_ns_ = std::max(lag_ns_, look.lag_ns);
     const double length_s = std::chrono::duration<double>(now - last_).count();
     if (length_s < 1.0 && !force) return;
@@ -151,7 +154,6 @@ Summary watch(Session& session, Setup setup) {
     clerk.note(look, now, over);
     if (over) break;
   }
-  summary.resident_bytes = report::resident_bytes();
   session.fleet.stop();
   for (const Generator* generator : session.generators) add_worker(summary, *generator);
   add_fleet(summary, session.fleet);

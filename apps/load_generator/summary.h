@@ -58,7 +58,7 @@ struct Summary {
   tcp::Counters counters;  // the generator's end
   DropCounters drops;
   std::uint64_t time_wait_peak = 0;  // most entries seen at once, all ends
-  std::uint64_t resident_bytes = 0;
+  std::uint64_t resident_bytes = 0;  // at the end of the run phase
   std::vector<std::string> notes;
 
   [[nodiscard]] double connections_per_second() const;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What every interop test needs: root, tools, a bounded time, and labs that leave nothing behind."""
+"""What every interop test needs: root, tools, a bounded time, labs that leave nothing."""
 import os
 import resource
 import shutil

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The bytes of /bytes/N and /chunked/N, as the server's page documents them: byte i is i mod 251."""
+"""The bytes of /bytes/N and /chunked/N, as the server documents them: byte i is i mod 251."""
 
 _PERIOD = 251
 _TABLE = bytes(range(_PERIOD)) * (2 + (1 << 21) // _PERIOD)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""`millrace serve` answers the kernel's TCP: what HTTP clients do, well and badly, one at a time."""
+"""`millrace serve` answers the kernel's TCP: what HTTP clients do, well and badly."""
 import contextlib
 import socket
 import struct
