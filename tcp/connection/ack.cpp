@@ -58,6 +58,7 @@ void sample_rtt(Connection& c, SendState& st, const SegmentIn& segment, const Co
 }
 
 void restart_retransmit_timer(Connection& c, const Context& context) {
+  if (c.send_timer == SendTimer::persist) c.backoff = 0;  // it spaced probes
   c.send_timer = SendTimer::retransmit;
   c.send_deadline = deadline_after(context.now, retransmission_timeout(c, context.config));
 }
@@ -75,8 +76,8 @@ void acknowledge(Connection& c, const SegmentIn& segment, const Context& context
       (fin_acked || !c.has(Connection::kFinQueued))) {
     c.snd_una = ack;  // all of it: nothing of SendState is needed any more
     release_send_state(c, context);
-    arm_idle_timer(c, context);
     if (became_writable(c, context)) outcome.writable = true;
+    arm_idle_timer(c, context);
     if (fin_acked) on_fin_acknowledged(c, context, outcome);
     return;
   }
@@ -151,12 +152,11 @@ void syn_acknowledged(Connection& c, const SegmentIn& segment, std::uint32_t win
   const bool wants_fin = c.has(Connection::kFinQueued);
   enter_established(c, retransmitted, context);
   outcome.connected = true;
-  if (st.queued_bytes == 0 && !wants_fin) {
-    release_send_state(c, context);
-    arm_idle_timer(c, context);
-  }
-  if (wants_fin) enter_closing_state(c);
+  const bool idle = st.queued_bytes == 0 && !wants_fin;
+  if (idle) release_send_state(c, context);
   if (became_writable(c, context)) outcome.writable = true;
+  if (idle) arm_idle_timer(c, context);
+  if (wants_fin) enter_closing_state(c);
 }
 
 }  // namespace millrace::tcp

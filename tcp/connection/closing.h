@@ -22,8 +22,8 @@ void on_fin_acknowledged(Connection& c, const Context& context, Outcome& outcome
 /// first; the state changes now (RFC 9293 §3.10.4).
 void enter_closing_state(Connection& c);
 
-/// FIN-WAIT-2 without an owner, else keepalive where configured, else none. Only while no SendState
-/// exists.
+/// FIN-WAIT-2 without an owner, else the wait for memory of a writer that found none, else
+/// keepalive where configured, else none. Only while no SendState exists.
 void arm_idle_timer(Connection& c, const Context& context);
 
 }  // namespace millrace::tcp

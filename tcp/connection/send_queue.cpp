@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "tcp/connection/calls.h"
-#include "tcp/connection/timers.h"
+#include "tcp/connection/closing.h"
 
 namespace millrace::tcp {
 namespace {
@@ -100,10 +100,7 @@ void link(SendState& st, Stores& stores, std::uint32_t index) {
 // there is room again, so a timer asks.
 void block_writer(Connection& c, const Context& context) {
   c.set(Connection::kWriteBlocked);
-  if (c.send != kNil) return;
-  if (c.send_timer != SendTimer::none && c.send_timer != SendTimer::keepalive) return;
-  c.send_timer = SendTimer::memory;
-  c.send_deadline = deadline_after(context.now, kMemoryRetry);
+  if (c.send == kNil) arm_idle_timer(c, context);
 }
 
 }  // namespace

@@ -187,6 +187,47 @@ TEST(FifthCheck, AckIsBelievedWithinTheLargestWindowEver) {  // RFC 5961 §5.2, 
   }
 }
 
+TEST(FifthCheck, LargestWindowGrowsWithTheWindow) {  // RFC 5961 §5.2: MAX.SND.WND
+  Host h;
+  HostSetup s;
+  s.snd_wnd = 1000;
+  h.establish(s);
+  Segment wider = h.peer();
+  wider.window = 5000;
+  EXPECT_EQ(h.input(wider), Drop::none);
+  Segment narrow = h.peer();
+  narrow.window = 100;
+  EXPECT_EQ(h.input(narrow), Drop::none);
+  Segment old = h.peer("x");
+  old.ack = h.c.snd_una - 5000;
+  EXPECT_EQ(h.input(old), Drop::none);
+  old = h.peer("y");
+  old.ack = h.c.snd_una - 5001;
+  EXPECT_EQ(h.input(old), Drop::tcp_bad_ack);
+}
+
+TEST(FifthCheck, WindowComesFromTheLatestSegment) {  // RFC 9293 §3.10.7.4: SND.WL1, SND.WL2
+  Host h = established();
+  Segment early = h.peer("early");
+  early.window = 1000;
+  Segment late = h.peer("late");
+  late.seq += 5;
+  late.window = 2000;
+  EXPECT_EQ(h.input(late), Drop::none);
+  EXPECT_EQ(h.c.snd_wnd, 2000U);
+  EXPECT_EQ(h.input(early), Drop::none);
+  EXPECT_EQ(h.received, "earlylate");
+  EXPECT_EQ(h.c.snd_wnd, 2000U) << "an older segment does not take it back";
+  (void)h.write("data");
+  (void)h.flush();
+  (void)h.input(h.peer());
+  Segment old_ack = h.peer();
+  old_ack.ack -= 4;
+  old_ack.window = 7;
+  (void)h.input(old_ack);
+  EXPECT_EQ(h.c.snd_wnd, 65'535U) << "nor does an older ACK";
+}
+
 TEST(FifthCheck, NoAckBitIsDroppedSilently) {  // RFC 9293 §3.10.7.4
   Host h = established();
   EXPECT_EQ(h.input(h.peer("data", kP)), Drop::tcp_no_ack);
@@ -405,6 +446,16 @@ TEST(SeventhCheck, TextBeyondTheWindowIsCut) {
   h.read_all();
   EXPECT_EQ(h.received, text.substr(0, 100));
   EXPECT_EQ(h.ends_of_stream, 0) << "the FIN lies beyond the window";
+}
+
+TEST(SeventhCheck, TextBeyondTheWindowIsCutWhoeverReads) {
+  Host h;
+  h.config.receive_buffer = 100;
+  HostSetup s;
+  s.rcv_wnd = 100;
+  h.establish(s);
+  EXPECT_EQ(h.input(h.peer(pattern(150))), Drop::none);
+  EXPECT_EQ(h.received, pattern(100));
 }
 
 TEST(SeventhCheck, SequenceNumbersWrap) {  // catalogue D5

@@ -279,6 +279,20 @@ TEST(Acks, OneForEachSegmentOutOfOrder) {  // RFC 5681 §4.2
   EXPECT_EQ(sent[5].data, "data go last");
 }
 
+TEST(Acks, OfDuplicatesGoBeforeData) {
+  Host h = established();
+  Segment s = h.peer("hello");
+  (void)h.input(s);
+  (void)h.pass(50ms);
+  (void)h.input(s);
+  (void)h.input(s);
+  (void)h.write("data");
+  const auto sent = h.flush();
+  ASSERT_EQ(sent.size(), 2U);
+  EXPECT_EQ(sent[0].data, "");
+  EXPECT_EQ(sent[1].data, "data") << "which carries the last of them";
+}
+
 TEST(Acks, OfAFilledHoleIsOneAndAtOnce) {  // RFC 5681 §4.2; no false partial ACKs (RFC 6582)
   Host h = established();
   for (std::uint32_t i = 1; i <= 20; ++i) {
@@ -409,6 +423,35 @@ TEST(ZeroWindow, OverDataInFlightTurnsIntoProbes) {  // RFC 9293 §3.8.6, MUST-3
   open.window = 60'000;
   (void)h.input(open);
   EXPECT_TRUE(text_of(h.flush()) == pattern(5000));
+}
+
+TEST(ZeroWindow, ItsBackoffIsNotThatOfRetransmission) {
+  Host h = established({}, 0);
+  (void)h.write("abc");
+  (void)h.pass(20s);
+  EXPECT_GE(h.c.backoff, 3U);
+  Segment open = h.peer();
+  open.ack = Seq(1001);
+  open.window = 1000;
+  (void)h.input(open);
+  EXPECT_EQ(h.flush().size(), 1U);
+  EXPECT_EQ(h.c.send_timer, SendTimer::retransmit);
+  EXPECT_EQ(h.c.backoff, 0U);
+}
+
+TEST(ZeroWindow, FinNeedsAnOctetOfTheWindow) {
+  Host h = established({}, 5);
+  (void)h.write("12345");
+  h.shut_down();
+  auto sent = h.flush();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_FALSE(sent[0].has(kF));
+  Segment open = h.peer();
+  open.window = 1;
+  (void)h.input(open);
+  sent = h.flush();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_TRUE(sent[0].has(kF));
 }
 
 TEST(ZeroWindow, BlocksTheFinToo) {

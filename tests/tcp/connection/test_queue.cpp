@@ -122,6 +122,28 @@ TEST(Send, EmptyPoolStopsItAndATimerCallsBack) {
   EXPECT_EQ(h.c.send_timer, SendTimer::retransmit);
 }
 
+TEST(Send, TimerAsksWhenTheLastAckFreedNoBlock) {
+  for (const bool keepalive : {false, true}) {
+    TcpConfig config;
+    config.keepalive = keepalive;
+    Host h = established(config, {1, 1, 4, 1});
+    static const std::string kLasting = pattern(1000);
+    const std::uint32_t taken = h.stores.blocks.create();
+    EXPECT_EQ(h.write(kLasting, false), 1000U);
+    EXPECT_EQ(h.write("x"), 0U);
+    (void)h.flush();
+    (void)h.input(h.peer());
+    EXPECT_EQ(h.writable, 0);
+    EXPECT_EQ(h.c.send_timer, SendTimer::memory);
+    (void)h.pass(50ms);
+    EXPECT_EQ(h.writable, 0);
+    h.stores.blocks.free(taken);
+    (void)h.pass(50ms);
+    EXPECT_EQ(h.writable, 1);
+    EXPECT_EQ(h.c.send_timer, keepalive ? SendTimer::keepalive : SendTimer::none);
+  }
+}
+
 TEST(Send, NoStateForAFinIsAnAbort) {
   Host h = established({}, {0, 1, 1, 1});
   h.close();

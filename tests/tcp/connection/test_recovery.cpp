@@ -110,6 +110,15 @@ TEST(Rto, CollapsesTheWindowAndGoesBack) {  // RFC 5681 §3.1, equation 4
   EXPECT_EQ(h.counters.RetransSegs, 3U);
 }
 
+TEST(Rto, SlowStartAfterItGrowsByOneSegmentAnAck) {  // RFC 3465 §2.3: L = 1
+  Host h = in_flight(10);
+  (void)h.pass(310ms);
+  (void)h.input(ack_of(h, 1));
+  EXPECT_EQ(h.flush().size(), 2U);
+  (void)h.input(ack_of(h, 3));
+  EXPECT_EQ(h.c.congestion.cwnd, 3 * kMss);
+}
+
 TEST(Rto, SecondTimeoutHoldsSsthresh) {  // RFC 5681 §3.1
   Host h = in_flight(10);
   (void)h.pass(310ms);
@@ -200,6 +209,16 @@ TEST(FastRetransmit, OnTheThirdDuplicate) {  // RFC 5681 §3.2
   EXPECT_EQ(h.c.congestion.cwnd, 5 * kMss) << "deflated";
 }
 
+TEST(FastRetransmit, TakesNoSampleOfWhatItSentTwice) {  // RFC 6298 §3
+  Host h = in_flight(5);
+  const std::uint32_t srtt = h.c.srtt_us;
+  for (int i = 0; i < 3; ++i) (void)h.input(ack_of(h, 0));
+  (void)h.flush();
+  h.now += 150ms;
+  (void)h.input(ack_of(h, 3));
+  EXPECT_EQ(h.c.srtt_us, srtt);
+}
+
 TEST(FastRetransmit, WhatIsNoDuplicate) {  // RFC 5681 §2
   Host data = in_flight(5);
   for (int i = 0; i < 5; ++i) {
@@ -265,6 +284,45 @@ TEST(NewReno, GoBackDoesNotProvokeItself) {  // RFC 6582 §3.2 step 1: after a t
   (void)h.flush();
   EXPECT_EQ(h.counters.TCPFastRetrans, 0U);
   EXPECT_EQ(h.c.congestion.ssthresh, ssthresh);
+}
+
+TEST(NewReno, NorDoWhatGoBackSentTwice) {  // the same, once all has been sent again
+  Host h = in_flight(3, {}, 3);
+  (void)h.pass(310ms);
+  (void)h.input(ack_of(h, 1));
+  EXPECT_EQ(h.flush().size(), 2U);
+  EXPECT_FALSE(h.send().resending);
+  (void)h.write(pattern(20 * kMss));
+  for (int i = 0; i < 6; ++i) {
+    (void)h.input(ack_of(h, 1));
+    (void)h.flush();
+  }
+  EXPECT_EQ(h.counters.TCPFastRetrans, 0U);
+}
+
+TEST(NewReno, PartialAckDeflatesByWhatItCovers) {  // RFC 6582 §3.2 step 3
+  Host h = in_flight(10);
+  for (int i = 0; i < 6; ++i) (void)h.input(ack_of(h, 0));
+  const auto window = [&] {
+    return static_cast<std::int64_t>(h.c.congestion.cwnd) + h.send().inflation;
+  };
+  EXPECT_EQ(window(), 11 * kMss);  // ssthresh 5, three and three more
+  (void)h.input(ack_of(h, 4));
+  EXPECT_EQ(window(), 8 * kMss) << "less four, and one back";
+  Segment half = ack_of(h, 4);
+  half.ack += kMss / 2;
+  (void)h.input(half);
+  EXPECT_EQ(window(), 8 * kMss - kMss / 2) << "less than a segment gives nothing back";
+}
+
+TEST(NewReno, FullAckMakesNoBurst) {  // RFC 6582 §3.2 step 3, option 1
+  Host h = in_flight(10);
+  for (int i = 0; i < 3; ++i) (void)h.input(ack_of(h, 0));
+  (void)h.flush();
+  const std::uint32_t sent = flight_bytes(h.c) / kMss;
+  (void)h.input(ack_of(h, sent));
+  EXPECT_EQ(h.c.congestion.cwnd, 2 * kMss);
+  EXPECT_EQ(h.flush().size(), 2U);
 }
 
 TEST(LyingReceiver, AckDivisionGainsNothing) {  // catalogue D1 (Savage 1999), RFC 3465
