@@ -189,6 +189,27 @@ TEST_P(Resolve, StaleAndUsedAgainItIsAskedAfterFiveSeconds) {
   EXPECT_EQ(state(), NeighbourState::reachable);
 }
 
+// Also when its header is still in the cache from earlier use.
+TEST_P(Resolve, StaleInTheCacheIsNoticed) {
+  (void)host.resolve(peer(), at(0s), sink);
+  (void)give(answer(peer(), kPeerMac), at(0s));
+  (void)sink.take();
+  ASSERT_NE(host.resolve(peer(), at(0s), sink), nullptr);
+  EXPECT_EQ(pass(0s, 46s).size(), 3U);  // it was used, so it is asked
+  ASSERT_FALSE(known());
+  (void)host.resolve(peer(), at(50s), sink);
+  (void)give(answer(peer(), kPeerMac), at(50s));
+  ASSERT_NE(host.resolve(peer(), at(50s), sink), nullptr);
+  (void)sink.take();
+  Duration t = 50s;
+  while (pass(t, t + 10ms).empty()) t += 10ms;
+  EXPECT_EQ(give(answer(peer(), kPeerMac), at(t)), Drop::none);  // reachable, cached and unused
+  EXPECT_TRUE(pass(t, t + 46s).empty());
+  EXPECT_EQ(state(), NeighbourState::stale);
+  ASSERT_NE(host.resolve(peer(), at(t + 46s), sink), nullptr);
+  EXPECT_EQ(state(), NeighbourState::delay);
+}
+
 TEST_P(Resolve, ACachedHeaderFollowsItsNeighbour) {
   (void)host.resolve(peer(), at(0s), sink);
   (void)give(answer(peer(), kPeerMac), at(0s));
