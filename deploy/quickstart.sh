@@ -18,5 +18,5 @@ say "building (release); the compiler's words are in $log"
   stop "the build failed; its last lines are above, the rest in $log"
 }
 [ -x build/release/millrace ] || stop "the build made no build/release/millrace"
-say "running: millrace loopback --duration 10s"
-exec build/release/millrace loopback --duration 10s
+say "running: millrace loopback --duration 10s --requests-per-connection 5"
+exec build/release/millrace loopback --duration 10s --requests-per-connection 5
