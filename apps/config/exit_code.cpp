@@ -21,7 +21,9 @@ int exit_code_of(ErrorKind kind) {
 
 std::string to_line(const Error& error) {
   if (error.hint.empty()) return error.sentence;
-  return error.sentence + "; " + error.hint;
+  // One line, so one sentence: a full stop between the two would make it two.
+  const std::size_t end = error.sentence.find_last_not_of('.') + 1;
+  return error.sentence.substr(0, end) + "; " + error.hint;
 }
 
 int report_error(const Error& error) {

@@ -174,15 +174,15 @@ Result<int> run_serve(const ServeOptions& o) {
   FleetConfig config = make_fleet(o.machine);
   config.ends.push_back(std::move(end).value());
 
-  std::vector<HttpServer*> servers;
+  std::vector<HttpServer*> servers(o.machine.cores.size());
   Status listening = Ok{};
   const std::uint32_t each_connections = config.ends.front().endpoint.max_connections;
-  const auto make_app = [&](std::size_t, std::size_t, tcp::Endpoint& endpoint) {
+  const auto make_app = [&](std::size_t, std::size_t worker, tcp::Endpoint& endpoint) {
     auto server = std::make_unique<HttpServer>(server_config(each_connections));
     for (const std::uint16_t port : o.ports) {
       if (auto good = server->listen(endpoint, port); !good && listening) listening = good;
     }
-    servers.push_back(server.get());
+    servers.at(worker) = server.get();
     return server;
   };
   auto created = Fleet::create(config, make_app, make_dpdk_backend());
@@ -191,7 +191,7 @@ Result<int> run_serve(const ServeOptions& o) {
   Fleet& fleet = *created.value();
 
   const std::string name = o.machine.name.empty() ? std::to_string(getpid()) : o.machine.name;
-  auto control = inspect::answer_questions(fleet, {"serve", name, o.network.device});
+  auto control = inspect::answer_questions(fleet, "serve", o.machine.name, o.network.device);
   if (!control) return control.error();
   Run run(o, fleet, servers);
   fleet.start();

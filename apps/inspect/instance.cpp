@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "apps/config/exit_code.h"
 #include "apps/config/parse_address.h"
 
 namespace millrace::inspect {
@@ -148,6 +150,17 @@ Result<std::unique_ptr<ControlServer>> answer_questions(Fleet& fleet, const Inst
   return ControlServer::start(
       control_path(facts.name),
       [&fleet, facts](const std::string& request) { return reply_to(request, fleet, facts); });
+}
+
+Result<std::unique_ptr<ControlServer>> answer_questions(Fleet& fleet, const std::string& command,
+                                                        const std::string& name,
+                                                        const std::string& device) {
+  const InstanceFacts facts{command, name.empty() ? std::to_string(getpid()) : name, device};
+  auto server = answer_questions(fleet, facts);
+  if (server || !name.empty()) return server;
+  (void)std::fprintf(stderr, "millrace: nobody can ask this instance: %s\n",
+                     to_line(server.error()).c_str());
+  return std::unique_ptr<ControlServer>();
 }
 
 }  // namespace millrace::inspect

@@ -32,6 +32,12 @@ struct InstanceFacts {
 /// before the fleet stops.
 [[nodiscard]] Result<std::unique_ptr<ControlServer>> answer_questions(Fleet& fleet,
                                                                       const InstanceFacts& facts);
+/// The same for a command with --name: without a name the process id is used, and a run whose
+/// socket cannot be had goes on without, after a warning.
+[[nodiscard]] Result<std::unique_ptr<ControlServer>> answer_questions(Fleet& fleet,
+                                                                      const std::string& command,
+                                                                      const std::string& name,
+                                                                      const std::string& device);
 
 /// Statistics of all workers of all ends in one.
 [[nodiscard]] StatsSnapshot total_stats(const Fleet& fleet);

@@ -109,6 +109,15 @@ std::string place(const json& c, const char* address, const char* port) {
                      c[port].get<unsigned>());
 }
 
+// As ss(8) abbreviates it.
+std::string_view brief_name(std::string_view long_state) {
+  for (std::size_t i = 0; i < tcp::kStateCount; ++i) {
+    const auto state = static_cast<tcp::State>(i);
+    if (long_name(state) == long_state) return tcp::name_of(state);
+  }
+  return long_state;
+}
+
 std::string details_of(const json& c) {
   if (!c.contains("mss")) return "";
   const auto number = [&](const char* key) { return c[key].get<std::uint64_t>(); };
@@ -191,7 +200,7 @@ std::string connections_text(const std::string& reply, const std::string& state,
     if (!state.empty() && name != state) continue;
     const std::uint64_t send_queue =
         c.value("flight_bytes", std::uint64_t{0}) + c.value("unsent_bytes", std::uint64_t{0});
-    text += fmt::format("{:<11} {:>9} {:>9}  {:<40} {}\n", name,
+    text += fmt::format("{:<11} {:>9} {:>9}  {:<40} {}\n", brief_name(name),
                         c.value("unread_bytes", std::uint64_t{0}), send_queue,
                         place(c, "local", "local_port"), place(c, "remote", "remote_port"));
     if (details) text += details_of(c);

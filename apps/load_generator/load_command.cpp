@@ -11,6 +11,7 @@
 #include "apps/config/parse_url.h"
 #include "apps/config/parse_value.h"
 #include "apps/config/shared_options.h"
+#include "apps/inspect/instance.h"
 #include "apps/load_generator/commands.h"
 #include "apps/load_generator/session.h"
 #include "dataplane/backend.h"
@@ -65,6 +66,9 @@ Result<int> run(Options& o) {
   };
   auto fleet = Fleet::create(config, make_app, make_dpdk_backend());
   if (!fleet) return fleet.error();
+  const auto control =
+      inspect::answer_questions(*fleet.value(), "load", o.machine.name, o.network.device);
+  if (!control) return control.error();
 
   Setup setup = make_setup(o.load, o.url);
   setup.client_addresses = static_cast<std::uint32_t>(plan.local.size());

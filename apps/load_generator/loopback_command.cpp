@@ -14,6 +14,7 @@
 #include "apps/config/parse_url.h"
 #include "apps/config/parse_value.h"
 #include "apps/config/shared_options.h"
+#include "apps/inspect/instance.h"
 #include "apps/load_generator/commands.h"
 #include "apps/load_generator/session.h"
 #include "apps/report/units.h"
@@ -102,6 +103,9 @@ Result<int> run(Options& o, const ServerFactory& make_server) {
   };
   auto fleet = Fleet::create(config, make_app, make_dpdk_backend());
   if (!fleet) return fleet.error();
+  const auto control =
+      inspect::answer_questions(*fleet.value(), "loopback", o.machine.name, "in-memory cable");
+  if (!control) return control.error();
 
   const bool one_core = cores.size() == 1;
   Setup setup = make_setup(o.load, target);

@@ -150,6 +150,14 @@ TEST(ParseSwitch, TakesWords) {
             "'maybe' is not a switch: expected true or false; try true");
 }
 
+TEST(Errors, AreOneLine) {
+  EXPECT_EQ(to_line({ErrorKind::usage, "It is wrong.", "try right"}), "It is wrong; try right");
+  EXPECT_EQ(to_line({ErrorKind::usage, "It is wrong.", ""}), "It is wrong.");
+  EXPECT_EQ(exit_code_of(ErrorKind::usage), 2);
+  EXPECT_EQ(exit_code_of(ErrorKind::environment), 3);
+  EXPECT_EQ(exit_code_of(ErrorKind::failed), 1);
+}
+
 TEST(Suggest, CountsEdits) {
   EXPECT_EQ(edit_distance("", "abc"), 3U);
   EXPECT_EQ(edit_distance("listen", "listne"), 1U);

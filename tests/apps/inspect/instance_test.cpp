@@ -143,6 +143,8 @@ TEST_F(InstanceTest, ListenersAreListed) {
   const std::string text = connections_text(reply.dump(), "LISTEN", false);
   EXPECT_NE(text.find("*:7"), std::string::npos) << text;
   EXPECT_EQ(connections_text(reply.dump(), "TIME_WAIT", false), "");
+  const json first = ask(R"({"ask": "connections"})");
+  EXPECT_TRUE(connections_text(first.dump(), "ESTABLISHED", false).starts_with("ESTAB  "));
 }
 
 TEST_F(InstanceTest, QuestionsOfNoUseGetErrors) {
