@@ -50,7 +50,7 @@ class RxChecksumFlags {
   [[nodiscard]] std::uint16_t of(std::uint64_t ol_flags) const {
     static_assert(RTE_MBUF_F_RX_L4_CKSUM_BAD == 1U << 3 && RTE_MBUF_F_RX_IP_CKSUM_BAD == 1U << 4);
     static_assert(RTE_MBUF_F_RX_IP_CKSUM_GOOD == 1U << 7 && RTE_MBUF_F_RX_L4_CKSUM_GOOD == 1U << 8);
-    return flags_[((ol_flags >> 3) & 3) | ((ol_flags >> 5) & 12)];
+    return flags_.data()[((ol_flags >> 3) & 3) | ((ol_flags >> 5) & 12)];
   }
 
  private:
@@ -75,28 +75,26 @@ inline std::uint64_t tx_flags_of(std::uint16_t flags) {
   return ol;
 }
 
-/// Gives buffers back to their pools, in bulk. Each is unchained.
-inline void free_unchained(rte_mbuf* const* buffers, std::size_t count) {
-  std::array<void*, kBurst> bulk;
-  std::size_t n = 0;
+/// Gives the buffers of these Frames back to their pools, in bulk. Each is unchained.
+inline void free_buffers(std::span<const Frame> frames) {
+  void* bulk[kBurst];
+  unsigned n = 0;
   rte_mempool* pool = nullptr;
-  const auto flush = [&] {
-    if (n != 0) rte_mempool_put_bulk(pool, bulk.data(), static_cast<unsigned>(n));
-    n = 0;
-  };
-  for (std::size_t i = 0; i < count; ++i) {
-    rte_mbuf* m = buffers[i];
+  const Frame* const end = frames.data() + frames.size();
+  for (const Frame* frame = frames.data(); frame != end; ++frame) {
+    auto* m = static_cast<rte_mbuf*>(frame->buffer);
     if (rte_mbuf_refcnt_read(m) != 1 || !RTE_MBUF_DIRECT(m)) [[unlikely]] {
       rte_pktmbuf_free_seg(m);
       continue;
     }
-    if (m->pool != pool || n == bulk.size()) {
-      flush();
+    if (m->pool != pool || n == kBurst) [[unlikely]] {
+      if (n != 0) rte_mempool_put_bulk(pool, bulk, n);
+      n = 0;
       pool = m->pool;
     }
     bulk[n++] = m;
   }
-  flush();
+  if (n != 0) rte_mempool_put_bulk(pool, bulk, n);
 }
 
 inline constexpr std::uint16_t kOffload =
@@ -120,34 +118,38 @@ class MbufPort final : public Port {
       const auto room = static_cast<std::uint16_t>(std::min<std::size_t>(frames.size(), kBurst));
       held_ = wire_.receive(received_.data(), room);
     }
-    std::size_t out = 0;
-    std::uint64_t packets = 0;
+    // Plain pointers: a bounds check for each access would cost as much as the work.
+    rte_mbuf* const* const packets = received_.data();
+    Frame* const first = frames.data();
+    Frame* const end = first + frames.size();
+    Frame* out = first;
     std::uint64_t bytes = 0;
-    while (held_at_ < held_ && out < frames.size()) {
-      rte_mbuf* m = received_[held_at_];
+    std::uint64_t joined = 0;  // pieces beyond the first of their packet
+    std::uint16_t at = held_at_;
+    const std::uint16_t held = held_;
+    for (; at < held && out < end; ++at) {
+      rte_mbuf* m = packets[at];
       if (m->nb_segs != 1) [[unlikely]] {
         if (m->nb_segs > frames.size()) {  // no burst of this caller would ever hold it
-          ++held_at_;
           ++stats_.rx_no_buffer;
           rte_pktmbuf_free(m);
           continue;
         }
-        if (m->nb_segs > frames.size() - out) break;
-        ++held_at_;
+        if (m->nb_segs > end - out) break;
         bytes += m->pkt_len;
-        ++packets;
-        out = unchain(m, frames, out);
+        joined += m->nb_segs - 1U;
+        out = unchain(m, out);
         continue;
       }
-      ++held_at_;
       rte_prefetch0(rte_pktmbuf_mtod(m, const void*));
-      fill(frames[out++], m, rx_checksums_.of(m->ol_flags));
       bytes += m->data_len;
-      ++packets;
+      *out++ = frame_of(m, rx_checksums_.of(m->ol_flags));
     }
-    stats_.rx_frames += packets;
+    held_at_ = at;
+    const auto got = static_cast<std::size_t>(out - first);
+    stats_.rx_frames += got - joined;
     stats_.rx_bytes += bytes;
-    return out;
+    return got;
   }
 
   [[nodiscard]] std::size_t tx_burst(std::span<Frame> frames) override {
@@ -162,17 +164,18 @@ class MbufPort final : public Port {
 
   [[nodiscard]] std::size_t allocate(std::span<Frame> frames) override {
     std::size_t done = 0;
-    std::array<rte_mbuf*, kBurst> buffers;
+    rte_mbuf* buffers[kBurst];
     while (done < frames.size()) {
       const std::size_t want = std::min<std::size_t>(frames.size() - done, kBurst);
-      const std::size_t got = take(buffers.data(), want);
+      const std::size_t got = take(buffers, want);
+      Frame* const out = frames.data() + done;
       for (std::size_t i = 0; i < got; ++i) {
         rte_mbuf* m = buffers[i];
-        Frame& frame = frames[done + i];
-        frame = Frame{};
+        Frame frame;
         frame.data = static_cast<std::byte*>(m->buf_addr) + RTE_PKTMBUF_HEADROOM;
         frame.capacity = m->buf_len - std::uint32_t{RTE_PKTMBUF_HEADROOM};
         frame.buffer = m;
+        out[i] = frame;
       }
       done += got;
       if (got < want) break;
@@ -180,17 +183,7 @@ class MbufPort final : public Port {
     return done;
   }
 
-  void release(std::span<Frame> frames) override {
-    std::array<rte_mbuf*, kBurst> buffers;
-    for (std::size_t at = 0; at < frames.size();) {
-      const std::size_t count = std::min<std::size_t>(frames.size() - at, kBurst);
-      for (std::size_t i = 0; i < count; ++i) {
-        buffers[i] = static_cast<rte_mbuf*>(frames[at + i].buffer);
-      }
-      free_unchained(buffers.data(), count);
-      at += count;
-    }
-  }
+  void release(std::span<Frame> frames) override { free_buffers(frames); }
 
   [[nodiscard]] bool link_up() override { return wire_.link_up(); }
 
@@ -206,19 +199,19 @@ class MbufPort final : public Port {
   /// Sends up to kBurst packets; refused_ tells whether the wire took less.
   std::size_t tx_part(std::span<Frame> frames) {
     constexpr std::uint16_t kSpecial = Frame::kContinues | kOffload;
-    std::array<rte_mbuf*, kBurst> packets;
+    rte_mbuf* packets[kBurst];
     const std::size_t most = std::min<std::size_t>(frames.size(), kBurst);
     std::uint64_t bytes = 0;
     std::uint16_t count = 0;
     for (; count < most; ++count) {
-      const Frame& frame = frames[count];
+      const Frame& frame = frames.data()[count];
       if (frame.has(kSpecial)) [[unlikely]] {
         return tx_special(frames);
       }
       packets[count] = set(frame);
       bytes += frame.length;
     }
-    const std::uint16_t sent = wire_.transmit(packets.data(), count);
+    const std::uint16_t sent = wire_.transmit(packets, count);
     refused_ = sent < count;
     if (refused_) [[unlikely]] {
       ++stats_.tx_refused;
@@ -253,13 +246,14 @@ class MbufPort final : public Port {
     return taken;
   }
 
-  static void fill(Frame& frame, rte_mbuf* m, std::uint16_t flags) {
-    frame = Frame{};
+  static Frame frame_of(rte_mbuf* m, std::uint16_t flags) {
+    Frame frame;
     frame.data = rte_pktmbuf_mtod(m, std::byte*);
     frame.length = m->data_len;
     frame.capacity = std::uint32_t{m->buf_len} - m->data_off;
     frame.buffer = m;
     frame.flags = flags;
+    return frame;
   }
 
   static void unchain_one(rte_mbuf* m) {
@@ -267,13 +261,13 @@ class MbufPort final : public Port {
     m->nb_segs = 1;
   }
 
-  std::size_t unchain(rte_mbuf* m, std::span<Frame> frames, std::size_t out) {
+  Frame* unchain(rte_mbuf* m, Frame* out) {
     std::uint16_t flags = rx_checksums_.of(m->ol_flags);
     while (m != nullptr) {
       rte_mbuf* next = m->next;
       unchain_one(m);
-      fill(frames[out++], m,
-           static_cast<std::uint16_t>(flags | (next != nullptr ? Frame::kContinues : 0)));
+      const std::uint16_t continues = next != nullptr ? Frame::kContinues : std::uint16_t{0};
+      *out++ = frame_of(m, static_cast<std::uint16_t>(flags | continues));
       flags = 0;
       m = next;
     }
