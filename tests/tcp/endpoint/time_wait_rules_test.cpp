@@ -197,6 +197,7 @@ TEST_P(TimeWaitEndpoint, ANewerSynReopensBeyondTheOldNumbers) {
   EXPECT_EQ(solo->states().of(State::time_wait), 0u);
   EXPECT_EQ(solo->states().of(State::syn_received), 1u);
   EXPECT_EQ(solo->counters().TWRecycled, 1u);
+  EXPECT_EQ(inspect(*solo).time_wait.size(), 0u);
   EXPECT_EQ(solo.in(o.tuple, segment(kAck, isn + 1, sent[0].segment.seq + 1)), Drop::none);
   EXPECT_EQ(solo->states().of(State::established), 1u);
   EXPECT_EQ(inspect(*solo).index.size(), 1u);
@@ -381,6 +382,30 @@ TEST_P(Reuse, SequenceIsBeyond) {
   make(TimeWaitReuse::sequence, false);
   EXPECT_EQ(again(), OpenError::none);
   EXPECT_TRUE(after(iss, old_snd_nxt));
+}
+
+TEST_P(Reuse, TheOnePortThatMayBeReusedIsFoundAmongThoseInUse) {
+  EndpointConfig config = small_config();
+  config.first_port = 2000;
+  config.last_port = 2004;
+  config.time_wait_reuse = TimeWaitReuse::sequence;
+  Pair few(GetParam(), config);
+  (void)few.listen();
+  std::vector<Pair::Ends> ends;
+  for (int i = 0; i < 5; ++i) ends.push_back(few.open());
+  for (std::size_t i = 0; i < 5; ++i) {
+    few.client->close(ends[i].client);
+    few.exchange();
+    few.server->close(ends[i].server);
+    few.exchange();
+    ASSERT_EQ(few.client->states().of(State::time_wait), 1u);
+    EXPECT_EQ(few.connect().error, OpenError::none);
+    few.exchange();
+    EXPECT_EQ(few.client->states().of(State::time_wait), 0u);
+    EXPECT_EQ(few.client->states().of(State::established), 5u);
+    EXPECT_EQ(inspect(*few.client).index.size(), 5u);
+    EXPECT_EQ(inspect(*few.client).time_wait.size(), 0u);
+  }
 }
 
 TEST_P(Reuse, ImmediateTakesAnOrdinaryNumber) {
