@@ -233,6 +233,15 @@ TEST(DelayedAck, EverySecondFullSegmentAtOnce) {  // RFC 5681 §4.2
   }
 }
 
+TEST(DelayedAck, SmallSegmentsWaitTogether) {
+  Host h = established();
+  for (int i = 0; i < 5; ++i) {
+    (void)h.input(h.peer(pattern(64)));
+    EXPECT_TRUE(h.flush().empty());
+  }
+  EXPECT_EQ(h.pass(45ms).size(), 1U) << "forty milliseconds after the first of them";
+}
+
 TEST(DelayedAck, OfABurstIsOneForTwoSegments) {
   for (const bool coalesce : {false, true}) {
     TcpConfig config;

@@ -219,6 +219,17 @@ TEST(FastRetransmit, TakesNoSampleOfWhatItSentTwice) {  // RFC 6298 §3
   EXPECT_EQ(h.c.srtt_us, srtt);
 }
 
+TEST(FastRetransmit, KeepsWithinAShrunkenWindow) {  // RFC 9293 §3.8.6
+  Host h = in_flight(5);
+  Segment dup = ack_of(h, 0);
+  dup.window = 400;
+  for (int i = 0; i < 4; ++i) (void)h.input(dup);  // the first of them changes the window
+  const auto sent = h.flush();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].data.size(), 400U);
+  EXPECT_EQ(sent[0].seq, Seq(1001));
+}
+
 TEST(FastRetransmit, WhatIsNoDuplicate) {  // RFC 5681 §2
   Host data = in_flight(5);
   for (int i = 0; i < 5; ++i) {
