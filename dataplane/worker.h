@@ -33,8 +33,8 @@ namespace millrace {
 
 struct WorkerConfig {
   net::InterfaceConfig interface;
-  std::uint16_t index = 0;         // among the workers of one port
-  std::uint16_t burst = 32;        // packets per rx_burst and segments per flush
+  std::uint16_t index = 0;   // among the workers of one port
+  std::uint16_t burst = 32;  // packets per rx_burst and segments per flush
   /// Flushes per iteration at most. No more than an iteration receives (64 packets): two workers
   /// polled in turn would fill the link between them otherwise, and lose what does not fit.
   std::uint16_t flush_bursts = 2;

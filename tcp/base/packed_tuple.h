@@ -26,8 +26,8 @@ struct PackedTuple {
 
   /// Without a branch between the parts: every lookup ends with this.
   friend constexpr bool operator==(const PackedTuple& a, const PackedTuple& b) {
-    const auto ports = static_cast<std::uint32_t>((a.local_port ^ b.local_port) |
-                                                  (a.remote_port ^ b.remote_port));
+    const auto ports =
+        static_cast<std::uint32_t>((a.local_port ^ b.local_port) | (a.remote_port ^ b.remote_port));
     return ((a.local ^ b.local) | (a.remote ^ b.remote) | ports) == 0;
   }
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The control socket: who may ask, what one client may cost, and what happens to the file.
+#include "dataplane/control.h"
+
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -12,7 +14,6 @@
 #include <fstream>
 #include <thread>
 
-#include "dataplane/control.h"
 #include "dataplane/control_path.h"
 
 namespace millrace {
