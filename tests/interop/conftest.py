@@ -37,7 +37,7 @@ def pytest_sessionstart(session):
 
 def _ended(number, frame):
     del number, frame
-    raise SystemExit("ended by SIGTERM")
+    pytest.exit("ended by SIGTERM", returncode=1)
 
 
 @pytest.fixture(autouse=True)

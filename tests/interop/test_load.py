@@ -23,7 +23,7 @@ def nginx_and_a_tap(lab):
     there = lab.namespace("load")
     ready_tap(there)
     there.nginx = Nginx(there, PORT)
-    there.capture = Capture(there, "mr0", max_frames=15_000)
+    there.capture = Capture(there, "mr0", max_frames=8_000)
     yield there
     assert_clean(there.capture.stop(), FROM_LOAD, http=False)
 

@@ -24,7 +24,7 @@ def test_on_one_switch(lab, host):
     there = lab.namespace("switch")
     server = Serve(there, kernel=())
     bridge(there, "mr0")
-    capture = Capture(there, "mr0", max_frames=20_000)
+    capture = Capture(there, "mr0", max_frames=8_000)
     load = Load(there, f"http://{host}/bytes/1000", "--mode", "cps", "--rate", "500",
                 "--requests-per-connection", "4", "--duration", "3s", "--connect-timeout", "9s",
                 tap="mr1", number=1)
@@ -44,7 +44,7 @@ def test_through_a_router(lab, family):
     there = lab.namespace("router")
     there.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
     server = Serve(there, "--gateway", "198.18.0.1", "--gateway", "2001:2::1")
-    capture = Capture(there, "mr0", max_frames=20_000)
+    capture = Capture(there, "mr0", max_frames=8_000)
     ready_tap(there, "mr1", kernel=("198.18.64.1/24", "2001:2:0:64::1/64"))
     host = SERVER4 if family == "v4" else f"[{SERVER6}]"
     load = Load(there, f"http://{host}/bytes/20000", "--mode", "tps", "--closed", "--connections",

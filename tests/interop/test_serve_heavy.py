@@ -12,7 +12,7 @@ from millrace import FROM_SERVER, SERVER4, SERVER6, Serve, connect
 from pattern import matches, pattern
 from wire import Capture, assert_clean
 
-FRAMES = 15_000
+FRAMES = 8_000
 BOTH = pytest.mark.parametrize("host, address", [(SERVER4, SERVER4), (f"[{SERVER6}]", SERVER6)],
                                ids=["v4", "v6"])
 

@@ -55,7 +55,7 @@ class Capture:
 @functools.lru_cache
 def _settings(folder):
     """A folder of settings in which tshark knows our protocols alone."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     every = run("tshark", "-G", "protocols", stderr=subprocess.DEVNULL).stdout.splitlines()
     names = {line.split("\t")[2] for line in every}
     assert _PROTOCOLS - {"_ws.expert", "_ws.malformed", "_ws.short"} <= names
