@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "apps/inspect/instance.h"
@@ -14,6 +15,10 @@ namespace millrace::http {
 namespace {
 
 using report::group_digits;
+
+std::string whole(double rate) {
+  return group_digits(static_cast<std::uint64_t>(std::llround(rate)));
+}
 
 double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 
@@ -66,11 +71,9 @@ std::string line_header() {
 
 std::string line_text(const Snapshot& before, const Snapshot& now, Instant start) {
   const Rates r = rates_of(before, now);
-  std::string text =
-      fmt::format("{:>5.0f}s {:>10} {:>12} {:>11.1f} {:>11.1f}   {}", seconds(now.at - start),
-                  group_digits(static_cast<std::uint64_t>(r.connections + 0.5)),
-                  group_digits(static_cast<std::uint64_t>(r.requests + 0.5)), r.in_mbit, r.out_mbit,
-                  states_text(now.fleet.states));
+  std::string text = fmt::format("{:>5.0f}s {:>10} {:>12} {:>11.1f} {:>11.1f}   {}",
+                                 seconds(now.at - start), whole(r.connections), whole(r.requests),
+                                 r.in_mbit, r.out_mbit, states_text(now.fleet.states));
   const char* separator = "; ";
   each_new_drop(before, now, [&](std::string_view name, std::uint64_t count) {
     text += fmt::format("{}{} {}", separator, name, group_digits(count));

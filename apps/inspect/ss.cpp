@@ -135,6 +135,7 @@ std::string details_of(const json& c) {
 Result<std::string> find_instance(const std::string& name) {
   const std::vector<std::string> running = control_instances();
   std::vector<std::string> names;
+  names.reserve(running.size());
   for (const std::string& path : running) names.push_back(instance_name(path));
   if (!name.empty()) {
     for (std::size_t i = 0; i < running.size(); ++i) {

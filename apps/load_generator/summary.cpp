@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "apps/report/units.h"
 
@@ -104,7 +105,7 @@ std::string interval_line(Mode mode, const Interval& interval, double length_s) 
   const std::uint64_t failed =
       ledger.connections.total_failed() + ledger.transactions.total_failed();
   const auto rate = [&](std::uint64_t n) {
-    return group_digits(static_cast<std::uint64_t>(per_second(n, length_s) + 0.5));
+    return group_digits(static_cast<std::uint64_t>(std::llround(per_second(n, length_s))));
   };
   return fmt::format("{:>6.1f} {:>6} {:>12} {:>11} {:>11} {:>8} {:>9.1f} {:>9}  {}", interval.end_s,
                      kPhases[static_cast<std::size_t>(interval.phase)], rate(book.offered),

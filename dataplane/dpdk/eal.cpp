@@ -167,6 +167,7 @@ Status start_eal(const EalPlan& plan) {
   std::vector<std::string> words = plan.words;
   words.insert(words.begin(), "millrace");
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);  // getopt, which the EAL uses, expects it
 

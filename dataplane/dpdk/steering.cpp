@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "dataplane/dpdk/flow_hash.h"
+#include "tcp/base/check.h"
 
 namespace millrace::dpdk {
 
@@ -14,6 +15,7 @@ constexpr std::size_t kBuckets = 512;  // far more than workers, so that shares 
 
 SteeringRings::SteeringRings(std::uint16_t workers, bool own_queues, KeySource& keys)
     : missed(workers) {
+  MR_CHECK(workers > 0);
   for (std::uint16_t i = 0; i < workers; ++i) {
     to_worker.emplace_back(kSlots, kSingleBoth);
     if (!own_queues) from_worker.emplace_back(kSlots, kSingleBoth);
