@@ -38,10 +38,11 @@ class ControlServer {
   virtual ~ControlServer() = default;
 };
 
-/// The default path of an instance: $XDG_RUNTIME_DIR or /run/user/UID or /tmp/millrace-UID, then
-/// millrace/NAME.sock. The default NAME is the process id.
+/// The default path of an instance: $XDG_RUNTIME_DIR if set, else /run/user/UID if there, else
+/// /tmp/millrace-UID; then millrace/NAME.sock. The default NAME is the process id.
 [[nodiscard]] std::string control_path(const std::string& name);
-/// Sockets of running instances of this user.
+/// Sockets of running instances of this user: under $XDG_RUNTIME_DIR if it is set, else under both
+/// other directories.
 [[nodiscard]] std::vector<std::string> control_instances();
 /// One request to the instance at `path`, one reply; waits at most 2 s.
 [[nodiscard]] Result<std::string> control_ask(const std::string& path, const std::string& request);

@@ -85,12 +85,13 @@ bool is_served(const std::string& path) {
 
 namespace {
 
-/// Directories that may hold this user's sockets, the preferred one first.
+/// Directories that may hold this user's sockets, the preferred one first. Whoever sets
+/// XDG_RUNTIME_DIR has said where, and no other instance is to be seen.
 std::vector<std::string> candidates() {
   std::vector<std::string> all;
   const std::string uid = std::to_string(geteuid());
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  if (runtime != nullptr && runtime[0] == '/') all.emplace_back(runtime);
+  if (runtime != nullptr && runtime[0] == '/') return {std::string(runtime) + "/millrace"};
   struct stat s {};
   const std::string user = "/run/user/" + uid;
   if (stat(user.c_str(), &s) == 0 && S_ISDIR(s.st_mode)) all.push_back(user);
