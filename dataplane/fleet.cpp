@@ -10,6 +10,7 @@
 #include "dataplane/clock.h"
 #include "dataplane/core_thread.h"
 #include "dataplane/key_source.h"
+#include "dataplane/net/host.h"
 #include "dataplane/probe.h"
 #include "dataplane/worker.h"
 #include "tcp/base/check.h"
@@ -59,6 +60,7 @@ constexpr std::size_t kMostWorkers = 64;  // of an end
 
 Error no_such_core(int core, const std::vector<CoreInfo>& there) {
   std::vector<int> ids;
+  ids.reserve(there.size());
   for (const CoreInfo& c : there) ids.push_back(c.id);
   return {
       ErrorKind::usage,
@@ -114,6 +116,9 @@ std::string clock_note(const Clock& clock) {
 Status FleetImpl::build(const FleetConfig& config, const AppFactory& make_app) {
   if (config.ends.empty()) return Error{ErrorKind::usage, "There is no end to run.", ""};
   Status status = check_cores(config);
+  for (const EndConfig& end : config.ends) {
+    if (status) status = net::check_config(end.interface);
+  }
   if (status) status = open_devices(config);
   if (!status) return status;
   ends_.resize(config.ends.size());
@@ -165,6 +170,8 @@ Status FleetImpl::build_end(std::size_t index, const EndConfig& config, std::uin
   worker.interface.mac = device.ports.front()->info().mac;
   worker.interface.mtu = device.ports.front()->info().mtu;
   worker.interface.neighbour_key = keys.sip_key();
+  // Once more: the device had the last word on the MTU.
+  if (Status status = net::check_config(worker.interface); !status) return status;
   for (const tcp::TcpConfig& profile : config.endpoint.profiles) {
     worker.max_segment_bytes = std::max(worker.max_segment_bytes, profile.max_segment_burst);
   }

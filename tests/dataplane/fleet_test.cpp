@@ -16,6 +16,8 @@
 namespace millrace::test {
 namespace {
 
+constexpr std::size_t npos = std::string::npos;
+
 bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds most = 10s) {
   const auto give_up = std::chrono::steady_clock::now() + most;
   while (!condition()) {
@@ -208,6 +210,26 @@ TEST(Fleet, NamesWhatIsWrong) {
   FleetConfig endpoint = two_ends();
   endpoint.ends[1].endpoint.profiles.clear();
   EXPECT_EQ(refused(endpoint, plain).kind, ErrorKind::usage);
+}
+
+TEST(Fleet, NamesWhatIsWrongWithAnInterfaceBeforeADeviceIsOpened) {
+  Apps apps;
+  FakeJournal journal;
+  journal.refuse_devices = "opened";
+  const auto sentence = [&](const std::function<void(net::InterfaceConfig&)>& spoil) {
+    FleetConfig config = two_ends();
+    spoil(config.ends[1].interface);
+    auto fleet = Fleet::create(config, apps.factory(), std::make_unique<FakeBackend>(journal));
+    if (fleet.ok() || fleet.error().kind != ErrorKind::usage) return std::string("accepted");
+    return fleet.error().sentence;
+  };
+  EXPECT_NE(sentence([](auto& i) { i.addresses[0].prefix_length = 33; }).find("/33"), npos);
+  EXPECT_NE(sentence([](auto& i) { i.vlan = std::uint16_t{4095}; }).find("VLAN 4095"), npos);
+  EXPECT_NE(sentence([](auto& i) { i.mtu = 500; }).find("MTU of 500"), npos);
+  const auto far_gateway = [](auto& i) {
+    i.routes = {{Address::v4(0), 0, Address::v4(0x0a000001)}};
+  };
+  EXPECT_NE(sentence(far_gateway).find("10.0.0.1"), npos);
 }
 
 TEST(Fleet, PollsTheSteererWhereItWasTold) {
