@@ -38,6 +38,8 @@ struct InterfaceConfig {
   SipKey neighbour_key;
   std::uint32_t max_neighbours = 1024;
   std::uint32_t icmp_replies_per_second = 1000;
+  // How long an IPv6 address is tentative after we asked for it (RFC 4862 §5.4, RetransTimer).
+  Duration duplicate_detection = 1s;
   // RFC 4861 §10 and RFC 1122 §2.3.2.1.
   Duration neighbour_reachable = 30s;
   Duration neighbour_probe_interval = 1s;

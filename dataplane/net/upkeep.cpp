@@ -17,7 +17,6 @@ constexpr Duration kAnnouncePause = 1ms;          // between two calls' announce
 constexpr Duration kAnnounceRetry = 10ms;         // when there was no frame
 constexpr Duration kAnnounceInterval = 2s;        // RFC 5227 §1.1
 constexpr std::uint8_t kAnnounceRounds = 2;       // RFC 5227 §1.1
-constexpr Duration kDuplicateDetectionWait = 1s;  // RFC 4862 §5.4, RetransTimer
 constexpr MacAddress kBroadcastMac{0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
 /// RFC 2464 §7
@@ -146,7 +145,7 @@ bool Host::announce_one(const Address& address, FrameSink& sink) {
 }
 
 void Host::end_announce_round(Instant now) {
-  if (announce_round_ == 0) detection_until_ = now + kDuplicateDetectionWait;
+  if (announce_round_ == 0) detection_until_ = now + config_.duplicate_detection;
   ++announce_round_;
   announce_range_ = 0;
   announce_offset_ = 0;

@@ -338,6 +338,23 @@ TEST_F(Duplicates, AfterASecondItIsOurs) {
   EXPECT_EQ(host.stats().address_conflicts, 1U);
 }
 
+// Where both ends of the link are ours there is nobody to ask.
+TEST(DuplicateDetection, CanBeLeftOut) {
+  InterfaceConfig alone = config();
+  alone.duplicate_detection = 0s;
+  Sink sink;
+  Host host(alone, true);
+  host.advance(at(0s), sink);
+  (void)host.reaches(kPeer6, at(0s), sink);  // asks
+  const Bytes answer = ndp_frame(kAdvertise, kPeer6, kOurs6, kPeer6, kSolicited, kTarget, kPeerMac);
+  EXPECT_EQ(receive(host, answer, at(0s), sink).drop, Drop::none);
+  EXPECT_TRUE(host.reaches(kPeer6, at(0s), sink));
+  const Bytes claim =
+      ndp_frame(kSolicit, Address{}, solicited_node_of(kOurs6), kOurs6, 0, 0, kOtherMac);
+  EXPECT_EQ(receive(host, claim, at(0s), sink).drop, Drop::none);
+  EXPECT_TRUE(host.is_local(kOurs6));
+}
+
 // RFC 4429 §3.2: until then we answer without claiming, and ask without telling our link address.
 TEST_F(Duplicates, UntilThenWeDisplaceNobody) {
   (void)sink.take();
