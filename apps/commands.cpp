@@ -12,14 +12,16 @@
 #include "apps/load_generator/commands.h"
 #include "dataplane/backend.h"
 #include "millrace_version.h"
+#include "tcp/base/check.h"
 
 namespace millrace {
 
 std::vector<Command> all_commands() {
   std::vector<Command> commands;
-  commands.push_back(load::loopback_command([](std::size_t, tcp::Endpoint& endpoint) {
-    auto server = std::make_unique<http::HttpServer>(http::server_config(65'536));
-    (void)server->listen(endpoint, 80);
+  commands.push_back(load::loopback_command([](tcp::Endpoint& endpoint, std::uint32_t most) {
+    auto server = std::make_unique<http::HttpServer>(http::server_config(most));
+    const Status listening = server->listen(endpoint, 80);
+    MR_CHECK(listening.ok());  // nobody else is on this endpoint
     return server;
   }));
   commands.push_back(http::serve_command());

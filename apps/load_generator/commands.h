@@ -12,9 +12,10 @@ namespace millrace::load {
 [[nodiscard]] Command load_command();
 
 /// `millrace loopback`: generator and server in one process, joined by the in-memory cable. The
-/// server's application is made by `make_server`: this room does not know it.
-using ServerFactory =
-    std::function<std::unique_ptr<tcp::App>(std::size_t worker, tcp::Endpoint& endpoint)>;
+/// server's application is made by `make_server`, for at most `max_connections` at once: this room
+/// does not know it.
+using ServerFactory = std::function<std::unique_ptr<tcp::App>(tcp::Endpoint& endpoint,
+                                                              std::uint32_t max_connections)>;
 [[nodiscard]] Command loopback_command(ServerFactory make_server);
 
 }  // namespace millrace::load

@@ -3,7 +3,6 @@
 // `millrace load`: from options to a fleet with a generator on each core.
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <memory>
 #include <utility>
 
@@ -78,9 +77,6 @@ Result<int> run(Options& o) {
   setup.cores = o.machine.cores;
   setup.seed = o.machine.seed;
   Session session{*fleet.value(), generators, o.load, o.load.json == "-"};
-  if (!session.quiet) {
-    for (const std::string& note : fleet.value()->notes()) std::printf("%s\n", note.c_str());
-  }
   const Summary summary = watch(session, std::move(setup));
   return conclude(session, summary);
 }

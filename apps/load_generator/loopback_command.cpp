@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <memory>
 #include <utility>
 
@@ -58,6 +57,7 @@ EndConfig make_cable_end(const Options& o, int core, Address first, std::uint32_
   EndConfig end;
   end.cores = {core};
   end.interface.addresses.push_back({first, static_cast<std::uint8_t>(o.ipv6 ? 64 : 15), count});
+  end.interface.duplicate_detection = 0s;  // the cable has two ends, and both are ours
   end.endpoint = make_endpoint(o.tcp, 1, 1500, o.ipv6);
   return end;
 }
@@ -94,9 +94,9 @@ Result<int> run(Options& o, const ServerFactory& make_server) {
   Plan plan = make_plan(o.load, target, 1);
   for (std::uint32_t i = 0; i < clients; ++i) plan.local.push_back(address_plus(first_client, i));
   std::vector<Generator*> generators;
-  const auto make_app = [&](std::size_t end, std::size_t worker,
+  const auto make_app = [&](std::size_t end, std::size_t,
                             tcp::Endpoint& endpoint) -> std::unique_ptr<tcp::App> {
-    if (end == 1) return make_server(worker, endpoint);
+    if (end == 1) return make_server(endpoint, o.tcp.max_connections);
     auto generator = std::make_unique<Generator>(plan);
     generators.push_back(generator.get());
     return generator;
@@ -117,14 +117,12 @@ Result<int> run(Options& o, const ServerFactory& make_server) {
   setup.seed = o.machine.seed;
   setup.latency_label = one_core ? "latency, in process" : "latency, two cores";
   Session session{*fleet.value(), generators, o.load, o.load.json == "-"};
-  if (!session.quiet) {
-    for (const std::string& note : fleet.value()->notes()) std::printf("%s\n", note.c_str());
-    std::printf("%u client addresses of 64,512 ports each, for %s tuples within 2MSL of %s\n",
-                clients, report::group_digits(static_cast<std::uint64_t>(tuples)).c_str(),
-                duration_text(o.tcp.two_msl).c_str());
-    if (one_core) {
-      std::printf("both ends share one core: latency is that of a process, not of a network\n");
-    }
+  session.remarks.push_back(fmt::format(
+      "{} client addresses of 64,512 ports each, for {} tuples within 2MSL of {}", clients,
+      report::group_digits(static_cast<std::uint64_t>(tuples)), duration_text(o.tcp.two_msl)));
+  if (one_core) {
+    session.remarks.emplace_back(
+        "both ends share one core: latency is that of a process, not of a network");
   }
   const Summary summary = watch(session, std::move(setup));
   return conclude(session, summary);

@@ -136,6 +136,10 @@ Summary watch(Session& session, Setup setup) {
   Summary summary;
   summary.setup = std::move(setup);
   summary.notes = session.fleet.notes();
+  summary.notes.insert(summary.notes.end(), session.remarks.begin(), session.remarks.end());
+  if (!session.quiet) {
+    for (const std::string& note : summary.notes) std::printf("%s\n", note.c_str());
+  }
   for (Generator* generator : session.generators) generator->hold();
   session.fleet.start();
   begin_when_reachable(session, summary);

@@ -18,7 +18,8 @@ struct Session {
   Fleet& fleet;
   std::vector<Generator*> generators;  // owned by the fleet; end 0
   const LoadOptions& options;
-  bool quiet = false;  // no lines, as JSON goes to standard output
+  bool quiet = false;                  // no lines, as JSON goes to standard output
+  std::vector<std::string> remarks{};  // what else to say before the first line
 };
 
 /// Runs until every generator is done, or a signal and the drain that follows it. The fleet has
