@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Instructions per connection and per keep-alive request, both ends and all layers, by callgrind as
-# the difference of two run lengths: start-up and the first touch of memory cancel out. Echo sends 64
-# bytes each way; HTTP asks the server of `millrace serve` for /bytes/64.
+# the difference of two run lengths: start-up and the first touch of memory cancel out. Echo sends
+# 64 bytes each way; HTTP asks the server of `millrace serve` for /bytes/64.
 #   bench/instructions.sh [BUILD_DIR]     default: build/release
 set -euo pipefail
 build=${1:-build/release}
@@ -39,4 +39,5 @@ measure() {
 measure "echo IPv4"
 measure "echo IPv6" --ipv6
 measure "HTTP IPv4" --http
-"$bench" --connections 100 --http | sed 's/.*a request of \(.*\);.*/HTTP: a request and its answer have \1/'
+"$bench" --connections 100 --http |
+  sed 's/.*a request of \(.*\);.*/HTTP: a request and its answer have \1/'
