@@ -26,10 +26,10 @@ struct Frame {
   std::uint16_t flags = 0;
 
   // What transmit offload needs to know; header lengths in bytes.
-  std::uint16_t l2_length = 0;
-  std::uint16_t l3_length = 0;
-  std::uint16_t l4_length = 0;
   std::uint16_t segment_size = 0;  // TSO: payload bytes per segment
+  std::uint8_t l2_length = 0;
+  std::uint8_t l3_length = 0;
+  std::uint8_t l4_length = 0;
 
   static constexpr std::uint16_t kContinues = 1 << 0;  // the next Frame belongs to the same packet
   // Received: what the device says. Neither bit of a pair: unknown, verify in software.
@@ -46,6 +46,7 @@ struct Frame {
 
   [[nodiscard]] bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
 };
+static_assert(sizeof(Frame) == 32);
 
 struct PortInfo {
   std::string device;  // as the operator named it

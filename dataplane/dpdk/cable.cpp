@@ -129,7 +129,6 @@ std::uint16_t CableWire::dequeue(rte_mbuf** packets, std::uint16_t room) {
 std::uint16_t CableWire::receive(rte_mbuf** packets, std::uint16_t room) {
   if (config_.tso && !config_.lro) return deliver_cut(packets, room);
   const std::uint16_t got = dequeue(packets, room);
-  for (std::uint16_t i = 0; i < got; ++i) rte_prefetch0(packets[i]);
   return config_.lro ? join_neighbours(packets, got, Cable::kMaxPieces) : got;
 }
 

@@ -37,20 +37,24 @@ class RxChecksumFlags {
   /// `trust_none`: virtio peers leave the field unfilled on data that never met a wire, and say
   /// "none". On other devices that means nothing was looked at.
   constexpr explicit RxChecksumFlags(bool trust_none) {
-    for (std::size_t i = 0; i < flags_.size(); ++i) {
+    for (std::size_t i = 0; i < 16; ++i) {
       const bool l4_bad = (i & 1) != 0, ip_bad = (i & 2) != 0;
       const bool ip_good = (i & 4) != 0, l4_good = (i & 8) != 0;
       const std::uint16_t ip =
           pair(ip_good, ip_bad, trust_none, Frame::kIpChecksumGood, Frame::kIpChecksumBad);
       const std::uint16_t l4 =
           pair(l4_good, l4_bad, trust_none, Frame::kL4ChecksumGood, Frame::kL4ChecksumBad);
-      flags_[i] = static_cast<std::uint16_t>(ip | l4);
+      // Entries by bits 3 to 8: between the bad ones and the good ones are two that say other
+      // things.
+      for (std::size_t other = 0; other < 4; ++other) {
+        flags_[(i & 3) | (other << 2) | ((i & 12) << 2)] = static_cast<std::uint16_t>(ip | l4);
+      }
     }
   }
   [[nodiscard]] std::uint16_t of(std::uint64_t ol_flags) const {
     static_assert(RTE_MBUF_F_RX_L4_CKSUM_BAD == 1U << 3 && RTE_MBUF_F_RX_IP_CKSUM_BAD == 1U << 4);
     static_assert(RTE_MBUF_F_RX_IP_CKSUM_GOOD == 1U << 7 && RTE_MBUF_F_RX_L4_CKSUM_GOOD == 1U << 8);
-    return flags_.data()[((ol_flags >> 3) & 3) | ((ol_flags >> 5) & 12)];
+    return flags_.data()[(ol_flags >> 3) & 63];
   }
 
  private:
@@ -59,7 +63,7 @@ class RxChecksumFlags {
     if (good && bad) return trust_none ? is_good : std::uint16_t{0};
     return good ? is_good : bad ? is_bad : std::uint16_t{0};
   }
-  std::array<std::uint16_t, 16> flags_{};
+  std::array<std::uint16_t, 64> flags_{};
 };
 
 inline std::uint64_t tx_flags_of(std::uint16_t flags) {
@@ -75,26 +79,49 @@ inline std::uint64_t tx_flags_of(std::uint16_t flags) {
   return ol;
 }
 
-/// Gives the buffers of these Frames back to their pools, in bulk. Each is unchained.
+/// Whether it goes back to its pool as it is: nobody else has it, and its memory is its own.
+[[nodiscard]] inline bool is_plain(const rte_mbuf* m) {
+  return rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m);
+}
+
+/// Gives the buffers of these Frames back to their pools. Each is unchained.
 inline void free_buffers(std::span<const Frame> frames) {
-  void* bulk[kBurst];
-  unsigned n = 0;
-  rte_mempool* pool = nullptr;
-  const Frame* const end = frames.data() + frames.size();
-  for (const Frame* frame = frames.data(); frame != end; ++frame) {
-    auto* m = static_cast<rte_mbuf*>(frame->buffer);
-    if (rte_mbuf_refcnt_read(m) != 1 || !RTE_MBUF_DIRECT(m)) [[unlikely]] {
-      rte_pktmbuf_free_seg(m);
-      continue;
+  const Frame* frame = frames.data();
+  const Frame* const end = frame + frames.size();
+  if (frame == end) return;
+  // Straight into this core's cache of the pool, as long as they are of one pool and it has room.
+  rte_mempool* const pool = static_cast<const rte_mbuf*>(frame->buffer)->pool;
+  rte_mempool_cache* const cache = rte_mempool_default_cache(pool, rte_lcore_id());
+  if (cache != nullptr && cache->len + frames.size() <= cache->flushthresh) [[likely]] {
+    void** slot = cache->objs + cache->len;
+    for (; frame != end; ++frame) {
+      auto* m = static_cast<rte_mbuf*>(frame->buffer);
+      if (m->pool != pool || !is_plain(m)) [[unlikely]] {
+        break;
+      }
+      *slot++ = m;
     }
-    if (m->pool != pool || n == kBurst) [[unlikely]] {
-      if (n != 0) rte_mempool_put_bulk(pool, bulk, n);
-      n = 0;
-      pool = m->pool;
-    }
-    bulk[n++] = m;
+    cache->len = static_cast<std::uint32_t>(slot - cache->objs);
   }
-  if (n != 0) rte_mempool_put_bulk(pool, bulk, n);
+  if (frame == end) [[likely]]
+    return;
+  // The cache is full, or they are not alike: run by run of what is.
+  void* run[kBurst];
+  while (frame != end) {
+    auto* first = static_cast<rte_mbuf*>(frame->buffer);
+    unsigned n = 0;
+    for (; frame != end && n < kBurst; ++frame) {
+      auto* m = static_cast<rte_mbuf*>(frame->buffer);
+      if (m->pool != first->pool || !is_plain(m)) break;
+      run[n++] = m;
+    }
+    if (n != 0) {
+      rte_mempool_put_bulk(first->pool, run, n);
+    } else {
+      rte_pktmbuf_free_seg(first);
+      ++frame;
+    }
+  }
 }
 
 inline constexpr std::uint16_t kOffload =
@@ -104,7 +131,12 @@ template <typename Wire>
 class MbufPort final : public Port {
  public:
   MbufPort(PortInfo info, rte_mempool* pool, RxChecksumFlags rx_checksums, Wire wire)
-      : info_(std::move(info)), pool_(pool), rx_checksums_(rx_checksums), wire_(std::move(wire)) {}
+      : info_(std::move(info)),
+        pool_(pool),
+        data_at_(sizeof(rte_mbuf) + rte_pktmbuf_priv_size(pool) + RTE_PKTMBUF_HEADROOM),
+        capacity_(std::uint32_t{rte_pktmbuf_data_room_size(pool)} - RTE_PKTMBUF_HEADROOM),
+        rx_checksums_(rx_checksums),
+        wire_(std::move(wire)) {}
 
   ~MbufPort() override {
     for (std::uint16_t i = held_at_; i < held_; ++i) rte_pktmbuf_free(received_[i]);
@@ -119,37 +151,27 @@ class MbufPort final : public Port {
       held_ = wire_.receive(received_.data(), room);
     }
     // Plain pointers: a bounds check for each access would cost as much as the work.
-    rte_mbuf* const* const packets = received_.data();
-    Frame* const first = frames.data();
-    Frame* const end = first + frames.size();
-    Frame* out = first;
+    rte_mbuf* const* packet = received_.data() + held_at_;
+    rte_mbuf* const* const last =
+        packet + std::min<std::size_t>(held_ - std::size_t{held_at_}, frames.size());
+    Frame* out = frames.data();
     std::uint64_t bytes = 0;
-    std::uint64_t joined = 0;  // pieces beyond the first of their packet
-    std::uint16_t at = held_at_;
-    const std::uint16_t held = held_;
-    for (; at < held && out < end; ++at) {
-      rte_mbuf* m = packets[at];
+    for (; packet != last; ++packet, ++out) {
+      const rte_mbuf* const m = *packet;
       if (m->nb_segs != 1) [[unlikely]] {
-        if (m->nb_segs > frames.size()) {  // no burst of this caller would ever hold it
-          ++stats_.rx_no_buffer;
-          rte_pktmbuf_free(m);
-          continue;
-        }
-        if (m->nb_segs > end - out) break;
-        bytes += m->pkt_len;
-        joined += m->nb_segs - 1U;
-        out = unchain(m, out);
-        continue;
+        break;
       }
-      rte_prefetch0(rte_pktmbuf_mtod(m, const void*));
+      *out = frame_of(m, rx_checksums_.of(m->ol_flags));
+      rte_prefetch0(out->data);
       bytes += m->data_len;
-      *out++ = frame_of(m, rx_checksums_.of(m->ol_flags));
     }
-    held_at_ = at;
-    const auto got = static_cast<std::size_t>(out - first);
-    stats_.rx_frames += got - joined;
+    const auto got = static_cast<std::size_t>(out - frames.data());
+    held_at_ = static_cast<std::uint16_t>(packet - received_.data());
+    stats_.rx_frames += got;
     stats_.rx_bytes += bytes;
-    return got;
+    if (packet == last) [[likely]]
+      return got;
+    return got + rx_pieces(frames.subspan(got), got == 0);
   }
 
   [[nodiscard]] std::size_t tx_burst(std::span<Frame> frames) override {
@@ -163,20 +185,19 @@ class MbufPort final : public Port {
   }
 
   [[nodiscard]] std::size_t allocate(std::span<Frame> frames) override {
+    // Straight from this core's cache of the pool, where it holds enough.
+    rte_mempool_cache* const cache = rte_mempool_default_cache(pool_, rte_lcore_id());
+    if (cache != nullptr && cache->len >= frames.size()) [[likely]] {
+      cache->len -= static_cast<std::uint32_t>(frames.size());
+      make_empty(cache->objs + cache->len, frames);
+      return frames.size();
+    }
     std::size_t done = 0;
-    rte_mbuf* buffers[kBurst];
+    void* buffers[kBurst];
     while (done < frames.size()) {
       const std::size_t want = std::min<std::size_t>(frames.size() - done, kBurst);
       const std::size_t got = take(buffers, want);
-      Frame* const out = frames.data() + done;
-      for (std::size_t i = 0; i < got; ++i) {
-        rte_mbuf* m = buffers[i];
-        Frame frame;
-        frame.data = static_cast<std::byte*>(m->buf_addr) + RTE_PKTMBUF_HEADROOM;
-        frame.capacity = m->buf_len - std::uint32_t{RTE_PKTMBUF_HEADROOM};
-        frame.buffer = m;
-        out[i] = frame;
-      }
+      make_empty(buffers, frames.subspan(done, got));
       done += got;
       if (got < want) break;
     }
@@ -246,14 +267,44 @@ class MbufPort final : public Port {
     return taken;
   }
 
-  static Frame frame_of(rte_mbuf* m, std::uint16_t flags) {
+  /// rx_burst from a packet on that has several pieces, or may have. The whole of `frames` is what
+  /// the caller has room for if `all`.
+  [[gnu::noinline]] std::size_t rx_pieces(std::span<Frame> frames, bool all) {
+    Frame* out = frames.data();
+    Frame* const end = out + frames.size();
+    for (; held_at_ < held_ && out < end; ++held_at_) {
+      rte_mbuf* m = received_[held_at_];
+      if (m->nb_segs > end - out) {
+        if (!all || out != frames.data()) break;
+        ++stats_.rx_no_buffer;  // no burst of this caller would ever hold it
+        rte_pktmbuf_free(m);
+        continue;
+      }
+      ++stats_.rx_frames;
+      stats_.rx_bytes += m->pkt_len;
+      out = unchain(m, out);
+    }
+    return static_cast<std::size_t>(out - frames.data());
+  }
+
+  static Frame frame_of(const rte_mbuf* m, std::uint16_t flags) {
     Frame frame;
     frame.data = rte_pktmbuf_mtod(m, std::byte*);
     frame.length = m->data_len;
-    frame.capacity = std::uint32_t{m->buf_len} - m->data_off;
-    frame.buffer = m;
+    frame.buffer = const_cast<rte_mbuf*>(m);
     frame.flags = flags;
     return frame;
+  }
+
+  /// Buffers of the pool as empty frames: they lie where the pool put them, all alike.
+  void make_empty(void* const* buffers, std::span<Frame> frames) const {
+    Frame empty;
+    empty.capacity = capacity_;
+    for (Frame& frame : frames) {
+      empty.buffer = *buffers++;
+      empty.data = static_cast<std::byte*>(empty.buffer) + data_at_;
+      frame = empty;
+    }
   }
 
   static void unchain_one(rte_mbuf* m) {
@@ -307,16 +358,17 @@ class MbufPort final : public Port {
     return at + 1;
   }
 
-  std::size_t take(rte_mbuf** buffers, std::size_t want) {
-    auto** objects = reinterpret_cast<void**>(buffers);
-    if (rte_mempool_get_bulk(pool_, objects, static_cast<unsigned>(want)) == 0) return want;
+  std::size_t take(void** buffers, std::size_t want) {
+    if (rte_mempool_get_bulk(pool_, buffers, static_cast<unsigned>(want)) == 0) return want;
     std::size_t got = 0;  // the pool gives all or none: near its end, one by one
-    while (got < want && rte_mempool_get(pool_, objects + got) == 0) ++got;
+    while (got < want && rte_mempool_get(pool_, buffers + got) == 0) ++got;
     return got;
   }
 
   PortInfo info_;
   rte_mempool* pool_;
+  std::size_t data_at_;     // of an empty buffer, from its mbuf on
+  std::uint32_t capacity_;  // and how much it holds
   RxChecksumFlags rx_checksums_;
   Wire wire_;
   PortStats stats_;

@@ -74,7 +74,7 @@ void send_large(Port& port, const TcpFrame& f, std::uint16_t segment_size,
   first.flags |= Frame::kOffloadTso | Frame::kOffloadTcpChecksum;
   first.flags |= f.v6 ? Frame::kIpv6 : Frame::kOffloadIpChecksum;
   first.l2_length = 14;
-  first.l3_length = static_cast<std::uint16_t>(f.l3());
+  first.l3_length = static_cast<std::uint8_t>(f.l3());
   first.l4_length = 20;
   first.segment_size = segment_size;
   ASSERT_EQ(port.tx_burst(pieces), pieces.size());
@@ -101,7 +101,7 @@ TEST_P(Offload, ChecksumsLeftToTheCableAreTrusted) {
   frame.flags = Frame::kOffloadTcpChecksum;
   frame.flags |= v6() ? Frame::kIpv6 : Frame::kOffloadIpChecksum;
   frame.l2_length = 14;
-  frame.l3_length = static_cast<std::uint16_t>(f.l3());
+  frame.l3_length = static_cast<std::uint8_t>(f.l3());
   frame.l4_length = 20;
   ASSERT_EQ(from.tx_burst({&frame, 1}), 1U);
   send(from, TcpFrame{.v6 = v6()}.bytes());  // sums made by its sender
