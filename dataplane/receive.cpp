@@ -14,11 +14,18 @@ namespace millrace {
 std::size_t WorkerImpl::receive(Instant now) {
   received_count_ = port_.rx_burst(received_);
   incoming_count_ = 0;
+  const Frame* const frames = received_.data();  // plain pointers: no bounds check per frame
   std::size_t packets = 0;
   for (std::size_t at = 0; at < received_count_; ++packets) {
+    net::Packet packet;
+    if (host_.parse_usual(frames[at], packet)) [[likely]] {
+      take_segment(packet, at, 1);
+      ++at;
+      continue;
+    }
     std::size_t pieces = 1;
-    while (received_[at + pieces - 1].has(Frame::kContinues)) ++pieces;
-    receive_packet(at, pieces, now);
+    while (frames[at + pieces - 1].has(Frame::kContinues)) ++pieces;
+    receive_unusual(at, pieces, now);
     at += pieces;
   }
   last_packets_ = packets;
@@ -27,25 +34,12 @@ std::size_t WorkerImpl::receive(Instant now) {
   return packets;
 }
 
-void WorkerImpl::receive_packet(std::size_t first, std::size_t pieces, Instant now) {
-  const std::span<const Frame> frames(&received_[first], pieces);
-  net::Packet& packet = packet_;  // not one here: it would be zeroed for every frame
-  const Drop drop = host_.parse(frames, packet);
-  if (drop != Drop::none) {
-    stats_.drops.add(drop);
-    if (packet.problem != net::Packet::Problem::none) [[unlikely]] {
-      host_.report_problem(packet, now, *this);
-    }
-    return;
-  }
-  if (packet.kind != net::PacketKind::tcp) {
-    receive_control(frames, packet, now);
-    return;
-  }
-  Incoming& in = incoming_[incoming_count_];
+/// The TCP segment of a packet becomes one of those to be input.
+void WorkerImpl::take_segment(const net::Packet& packet, std::size_t first, std::size_t pieces) {
+  Incoming& in = incoming_.data()[incoming_count_];
   tcp::Ports ports;
   const Drop bad = tcp::parse_segment(packet.l4, ports, in.segment);
-  if (bad != Drop::none) {
+  if (bad != Drop::none) [[unlikely]] {
     stats_.drops.add(bad);
     return;
   }
@@ -60,9 +54,28 @@ void WorkerImpl::receive_packet(std::size_t first, std::size_t pieces, Instant n
   ++incoming_count_;
 }
 
+/// Everything else: control packets, packets in pieces, the first between two addresses, and what
+/// is to be dropped.
+void WorkerImpl::receive_unusual(std::size_t first, std::size_t pieces, Instant now) {
+  const std::span<const Frame> frames(&received_[first], pieces);
+  net::Packet packet;
+  const Drop drop = host_.parse_thoroughly(frames, packet);
+  if (drop != Drop::none) {
+    stats_.drops.add(drop);
+    if (packet.problem != net::Packet::Problem::none) host_.report_problem(packet, now, *this);
+    return;
+  }
+  if (packet.kind == net::PacketKind::tcp) {
+    take_segment(packet, first, pieces);
+  } else {
+    receive_control(frames, packet, now);
+  }
+}
+
 void WorkerImpl::input_segments(Instant now) {
-  for (std::size_t i = 0; i < incoming_count_; ++i) {
-    const Incoming& in = incoming_[i];
+  const Incoming* const end = incoming_.data() + incoming_count_;
+  for (const Incoming* next = incoming_.data(); next != end; ++next) {
+    const Incoming& in = *next;
     const Drop drop = in.pieces == 1 ? endpoint_.input(in.hash, in.tuple, in.segment, now)
                                      : input_pieces(in, now);
     stats_.drops.add(drop);

@@ -27,16 +27,16 @@ constexpr std::uint32_t kMaxDatagramBytes = 65'535;
 
 bool WorkerImpl::allocate(Frame& frame) {
   // Frames for segments that have been pulled already are not for control.
-  if (spare_.size() <= promised_) fill_spare();
-  if (spare_.size() <= promised_ || waiting_.size() >= kMaxWaiting) {
+  if (outbox_.empty_count() <= promised_) outbox_.refill(port_, empty_target_);
+  if (outbox_.empty_count() <= promised_ || outbox_.waiting().size() >= kMaxWaiting) {
     ++stats_.control_drops;
     return false;
   }
-  frame = take_spare();
+  frame = outbox_.take();
   return true;
 }
 
-void WorkerImpl::send(const Frame& frame) { waiting_.push_back(frame); }
+void WorkerImpl::send(const Frame& frame) { outbox_.push(frame); }
 
 void WorkerImpl::release(const Frame& frame) {
   Frame one = frame;
@@ -45,40 +45,23 @@ void WorkerImpl::release(const Frame& frame) {
 
 // ---- buffers and the driver
 
-Frame WorkerImpl::take_spare() {
-  MR_CHECK(!spare_.empty());
-  const Frame frame = spare_.back();
-  spare_.pop_back();
-  return frame;
-}
-
-void WorkerImpl::fill_spare() {
-  const std::size_t have = spare_.size();
-  spare_.resize(spare_target_);
-  const std::size_t got = port_.allocate(std::span(spare_).subspan(have));
-  spare_.resize(have + got);
-}
-
 /// Hands over what waits; returns how many frames went.
 std::size_t WorkerImpl::send_waiting() {
-  if (waiting_.empty()) return 0;
-  const std::size_t sent = port_.tx_burst(waiting_);
+  if (!outbox_.is_waiting()) return 0;
+  const std::size_t sent = outbox_.send(port_);
   stats_.tx_frames += sent;
-  if (sent < waiting_.size()) {
-    ++stats_.tx_stalls;
-    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(sent));
-  } else {
-    waiting_.clear();
-  }
+  if (outbox_.is_waiting()) ++stats_.tx_stalls;
   return sent;
 }
 
 std::size_t WorkerImpl::transmit(Instant now) {
   std::size_t sent = send_waiting();
   std::size_t budget = std::size_t{config_.flush_bursts} * config_.burst;
-  while (waiting_.empty() && budget > 0 && endpoint_.has_output()) {
-    if (spare_.size() < kReserve + frames_per_segment_) fill_spare();
-    const std::size_t free = spare_.size() > kReserve ? spare_.size() - kReserve : 0;
+  while (!outbox_.is_waiting() && budget > 0 && endpoint_.has_output()) {
+    // Topped up for each burst: where only what has run out is replaced, every burst is in two.
+    outbox_.refill(port_, empty_target_);
+    const std::size_t empty = outbox_.empty_count();
+    const std::size_t free = empty > kReserve ? empty - kReserve : 0;
     const std::size_t wanted = std::min({segments_.size(), budget, free / frames_per_segment_});
     if (wanted == 0) {
       ++stats_.buffer_stalls;
@@ -86,8 +69,14 @@ std::size_t WorkerImpl::transmit(Instant now) {
     }
     const std::size_t count = endpoint_.flush(std::span(segments_).first(wanted), now);
     promised_ = count * frames_per_segment_;
-    for (std::size_t i = 0; i < count; ++i) {
-      write_segment(segments_[i], now);
+    const tcp::SegmentOut* const end = segments_.data() + count;
+    for (const tcp::SegmentOut* segment = segments_.data(); segment != end; ++segment) {
+      const net::LinkHeader* const link = host_.resolve(segment->tuple.remote, now, *this);
+      if (link != nullptr && is_usual(*segment)) [[likely]] {
+        write_usual(*segment, *link);
+      } else {
+        write_unusual(*segment, link);
+      }
       promised_ -= frames_per_segment_;
     }
     sent += send_waiting();
@@ -99,8 +88,44 @@ std::size_t WorkerImpl::transmit(Instant now) {
 
 // ---- segments into frames
 
-void WorkerImpl::write_segment(const tcp::SegmentOut& segment, Instant now) {
-  const net::LinkHeader* const link = host_.resolve(segment.tuple.remote, now, *this);
+/// In one go, each word of the headers made in a register, summed and stored.
+void WorkerImpl::write_usual(const tcp::SegmentOut& segment, const net::LinkHeader& link) {
+  Frame& frame = outbox_.next();
+  // Copies: what is stored through a byte pointer might be these, for all that a compiler knows.
+  const Address local = segment.tuple.local;
+  const Address remote = segment.tuple.remote;
+  const bool v4 = local.is_v4();
+  std::byte* const ip = frame.data + net::write_link_header(link, frame.data);
+  const std::size_t l3 = v4 ? 20 : 40;
+  std::byte* const l4 = ip + l3;
+  const bool timestamped = tcp::is_timestamped(segment);
+  const std::size_t header =
+      timestamped ? tcp::kTimestampedHeaderBytes : tcp::emit_header(segment, l4);
+  const auto l4_bytes = static_cast<std::uint32_t>(header) + segment.payload_bytes;
+  frame.length = static_cast<std::uint32_t>(link.length + l3) + l4_bytes;
+  MR_CHECK(frame.length <= frame.capacity);
+  const net::IpFields fields = net::ip_fields(segment, l4_bytes);
+  std::uint64_t sum = 0;
+  if (v4) {
+    net::write_ipv4_header(local, remote, fields, ip);
+    sum = tcp::pseudo_header_sum_v4(local, remote, tcp::kProtocolTcp, l4_bytes);
+  } else {
+    net::write_ipv6_header(local, remote, fields, ip);
+    sum = tcp::pseudo_header_sum_v6(local, remote, tcp::kProtocolTcp, l4_bytes);
+  }
+  if (segment.payload_bytes > 0) {
+    sum = tcp::checksum_copy(sum, segment.pieces[0].first(segment.payload_bytes), l4 + header);
+  }
+  if (timestamped) [[likely]] {
+    tcp::emit_timestamped(segment, sum, l4);
+  } else {
+    store_raw(l4 + kChecksumOffset, tcp::checksum_finish(tcp::checksum_add(sum, {l4, header})));
+  }
+  outbox_.commit();
+}
+
+/// In several pieces or packets, with work for the port, or without `link`.
+void WorkerImpl::write_unusual(const tcp::SegmentOut& segment, const net::LinkHeader* link) {
   Source source{segment};
   const std::uint32_t total = segment.payload_bytes;
   if (segment.segment_size == 0 || total <= segment.segment_size) {
@@ -113,7 +138,7 @@ void WorkerImpl::write_segment(const tcp::SegmentOut& segment, Instant now) {
   if (tso) {
     const auto headers = static_cast<std::uint32_t>(host_.link_bytes() + 40 + tcp::kMaxHeaderBytes);
     const std::uint32_t room =
-        std::min(kMaxDatagramBytes, std::uint32_t{info_.max_pieces} * spare_.back().capacity);
+        std::min(kMaxDatagramBytes, std::uint32_t{info_.max_pieces} * outbox_.next().capacity);
     step = std::max<std::uint32_t>((room - headers) / step, 1) * step;
   }
   for (std::uint32_t at = 0; at < total; at += step) {
@@ -129,20 +154,20 @@ void WorkerImpl::write_packet(Source& source, const Cut& cut, const net::LinkHea
   const std::size_t l2 = host_.link_bytes();
   const std::size_t l3 = v4 ? 20 : 40;
   const std::size_t l4 = tcp::header_bytes(segment);
-  Frame frame = take_spare();
+  Frame frame = outbox_.take();
   if (link != nullptr) net::write_link_header(*link, frame.data);
   net::write_ip_header(segment, static_cast<std::uint32_t>(l4 + cut.bytes), !cut.tso,
                        frame.data + l2);
   if (!v4) frame.flags |= Frame::kIpv6;
-  frame.l2_length = static_cast<std::uint16_t>(l2);
-  frame.l3_length = static_cast<std::uint16_t>(l3);
-  frame.l4_length = static_cast<std::uint16_t>(l4);
+  frame.l2_length = static_cast<std::uint8_t>(l2);
+  frame.l3_length = static_cast<std::uint8_t>(l3);
+  frame.l4_length = static_cast<std::uint8_t>(l4);
   frame.length = static_cast<std::uint32_t>(l2 + l3);
   write_tcp(source, cut, frame.data + l2 + l3, l4, frame);
   const std::uint32_t written = frame.length - static_cast<std::uint32_t>(l2 + l3 + l4);
   if (link != nullptr) {
     if (written < cut.bytes) frame.flags |= Frame::kContinues;
-    waiting_.push_back(frame);
+    outbox_.push(frame);
     if (written < cut.bytes) write_more(source, cut.bytes - written);
   } else if (!host_.park(segment.tuple.remote, frame)) {
     ++stats_.unresolved_drops;
@@ -209,7 +234,7 @@ void WorkerImpl::write_tcp(Source& source, const Cut& cut, std::byte* tcp, std::
 /// The pieces of a TSO packet behind its first.
 void WorkerImpl::write_more(Source& source, std::uint32_t bytes) {
   while (bytes > 0) {
-    Frame frame = take_spare();
+    Frame frame = outbox_.take();
     while (bytes > 0 && frame.length < frame.capacity) {
       const std::span<const std::byte> piece =
           source.segment.pieces[source.piece].subspan(source.offset);
@@ -225,7 +250,7 @@ void WorkerImpl::write_more(Source& source, std::uint32_t bytes) {
       }
     }
     if (bytes > 0) frame.flags |= Frame::kContinues;
-    waiting_.push_back(frame);
+    outbox_.push(frame);
   }
 }
 

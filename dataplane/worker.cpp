@@ -33,12 +33,11 @@ WorkerImpl::WorkerImpl(const WorkerConfig& config, Port& port, tcp::Endpoint& en
       host_(config.interface, config.index == 0),
       received_(std::max<std::size_t>(config.burst, kMinReceiveFrames)),
       incoming_(received_.size()),
-      segments_(config.burst) {
+      segments_(config.burst),
+      frames_per_segment_(config.max_segment_bytes > 0 ? tcp::kMaxSegmentsPerBurst : 1),
+      empty_target_(kReserve + config.burst - 1U + frames_per_segment_),
+      outbox_(kMaxWaiting + net::Host::kMaxParked + empty_target_) {
   MR_CHECK(config.burst > 0 && config.flush_bursts > 0);
-  if (config.max_segment_bytes > 0) frames_per_segment_ = tcp::kMaxSegmentsPerBurst;
-  spare_target_ = kReserve + config.burst - 1U + frames_per_segment_;
-  spare_.reserve(spare_target_);
-  waiting_.reserve(kMaxWaiting + net::Host::kMaxParked + spare_target_);
   if (inbox_ != nullptr) {
     inbox_memory_.resize(kInboxFrames * kInboxFrameBytes);
     passed_on_.resize(kInboxFrames);
@@ -47,8 +46,8 @@ WorkerImpl::WorkerImpl(const WorkerConfig& config, Port& port, tcp::Endpoint& en
 
 WorkerImpl::~WorkerImpl() {
   host_.release_parked(*this);
-  port_.release(waiting_);
-  port_.release(spare_);
+  port_.release(outbox_.waiting());
+  port_.release(outbox_.empty());
 }
 
 /// The caller's clock becomes our time: monotonic, and without leaps past what was due.
@@ -122,7 +121,7 @@ std::optional<Instant> WorkerImpl::earliest_deadline(Instant now) const {
 }
 
 std::optional<Instant> WorkerImpl::next_deadline(Instant clock) const {
-  if (!started_ || timers_left_ || !waiting_.empty() || endpoint_.has_output()) return clock;
+  if (!started_ || timers_left_ || outbox_.is_waiting() || endpoint_.has_output()) return clock;
   const auto deadline = earliest_deadline(clock + skew_);
   if (!deadline) return std::nullopt;
   return std::max(*deadline - skew_, clock);

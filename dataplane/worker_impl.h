@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dataplane/net/host.h"
+#include "dataplane/outbox.h"
 #include "dataplane/worker.h"
 #include "tcp/wire/parse.h"
 
@@ -65,7 +66,9 @@ class WorkerImpl final : public net::FrameSink {
   // ---- receive.cpp
   /// One burst; its frames stay with us until release_received().
   std::size_t receive(Instant now);
-  void receive_packet(std::size_t first, std::size_t pieces, Instant now);
+  [[gnu::always_inline]] inline void take_segment(const net::Packet& packet, std::size_t first,
+                                                  std::size_t pieces);
+  [[gnu::noinline]] void receive_unusual(std::size_t first, std::size_t pieces, Instant now);
   void receive_control(std::span<const Frame> pieces, const net::Packet& packet, Instant now);
   void input_segments(Instant now);
   [[nodiscard]] Drop input_pieces(const Incoming& in, Instant now);
@@ -77,13 +80,18 @@ class WorkerImpl final : public net::FrameSink {
   /// Pulls what is due, within the budget of an iteration. Returns frames handed to the port.
   std::size_t transmit(Instant now);
   std::size_t send_waiting();
-  void fill_spare();
-  void write_segment(const tcp::SegmentOut& segment, Instant now);
+  /// Whether it makes one frame of one piece, whose checksum is ours to compute.
+  [[nodiscard]] bool is_usual(const tcp::SegmentOut& segment) const {
+    return segment.piece_count <= 1 && !info_.tx_tcp_checksum &&
+           (segment.segment_size == 0 || segment.payload_bytes <= segment.segment_size);
+  }
+  [[gnu::always_inline]] inline void write_usual(const tcp::SegmentOut& segment,
+                                                 const net::LinkHeader& link);
+  [[gnu::noinline]] void write_unusual(const tcp::SegmentOut& segment, const net::LinkHeader* link);
   void write_packet(Source& source, const Cut& cut, const net::LinkHeader* link);
   void write_tcp(Source& source, const Cut& cut, std::byte* tcp, std::size_t tcp_bytes,
                  Frame& frame);
   void write_more(Source& source, std::uint32_t bytes);
-  [[nodiscard]] Frame take_spare();
 
   WorkerConfig config_;
   Port& port_;
@@ -104,18 +112,16 @@ class WorkerImpl final : public net::FrameSink {
   std::vector<Frame> received_;
   std::size_t received_count_ = 0;
   std::size_t last_packets_ = 0;  // of the last burst
-  net::Packet packet_;
   std::vector<Incoming> incoming_;
   std::size_t incoming_count_ = 0;
   std::vector<Frame> passed_on_;  // from the inbox, into inbox_memory_
   std::vector<std::byte> inbox_memory_;
 
   std::vector<tcp::SegmentOut> segments_;
-  std::vector<Frame> waiting_;  // written and not yet taken by the port, in order
-  std::vector<Frame> spare_;    // allocated and not used; the first kReserve are for control
-  std::size_t spare_target_ = 0;
-  std::size_t promised_ = 0;  // spare frames that pulled segments are about to need
-  std::size_t frames_per_segment_ = 1;
+  std::size_t frames_per_segment_;
+  std::size_t empty_target_;  // empty frames to have at hand
+  Outbox outbox_;
+  std::size_t promised_ = 0;  // of these, what pulled segments are about to need
 
   static constexpr std::size_t kReserve = 8;
   static constexpr std::size_t kMaxWaiting = 256;  // control frames are dropped beyond it

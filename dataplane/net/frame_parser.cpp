@@ -129,12 +129,11 @@ FrameParser::FrameParser(const InterfaceConfig& config, const LocalAddresses& lo
       mac_word_(word_of(config.mac)),
       vlan_(config.vlan.value_or(kNoTag)),
       outer_vlan_(config.outer_vlan.value_or(kNoTag)),
-      tagged_(config.vlan.has_value() || config.outer_vlan.has_value()) {
-  // A slot must not hold what belongs into it before it was seen: zero belongs into the first.
-  known_[0] = 1;
-}
+      tagged_(config.vlan.has_value() || config.outer_vlan.has_value()),
+      usual_(config.mac, tagged_) {}
 
-Drop FrameParser::parse_any(std::span<const Frame> pieces, Packet& out) const {
+Drop FrameParser::parse_thoroughly(std::span<const Frame> pieces, Packet& out) const {
+  out.problem = Packet::Problem::none;
   const Frame& frame = pieces.front();
   if (frame.length < kEthernetBytes) return Drop::frame_too_short;
   const std::uint64_t destination = load_raw<std::uint64_t>(frame.data) & kMacMask;
@@ -153,52 +152,6 @@ Drop FrameParser::parse_any(std::span<const Frame> pieces, Packet& out) const {
   if (ethertype == kEtherIpv6) return parse_ipv6(network, out);
   if (ethertype == kEtherArp) return parse_arp(network, out);
   return Drop::ethertype_unknown;
-}
-
-/// TCP over IPv4 without tags and options, between addresses seen before: in one go, and without
-/// judgement. Whatever is unusual or wrong about the frame is for the long way to name.
-bool FrameParser::parse_usual(const Frame& frame, Packet& out) const {
-  constexpr std::uint32_t kIpv4OfFiveWords = 0x0045'0008;  // ethertype and first byte, as they lie
-  constexpr std::size_t kIp = kEthernetBytes;
-  constexpr std::size_t kTcp = kIp + kIpv4Bytes;
-  const std::byte* const p = frame.data;
-  if (tagged_ || frame.length < kTcp + kMinTcpBytes ||
-      frame.has(Frame::kIpChecksumBad | Frame::kL4ChecksumBad)) {
-    return false;
-  }
-  const std::uint64_t pair = load_raw<std::uint64_t>(p + kIp + 12);
-  const std::uint32_t total = load_be16(p + kIp + 2);
-  if ((load_raw<std::uint64_t>(p) & kMacMask) != mac_word_ ||
-      (load_raw<std::uint32_t>(p + 12) & 0x00ff'ffff) != kIpv4OfFiveWords ||
-      total < kIpv4Bytes + kMinTcpBytes || total > frame.length - kIp ||
-      (load_raw<std::uint16_t>(p + kIp + 6) & 0xff3f) != 0 ||  // a fragment, as it lies
-      load_u8(p + kIp + 9) != tcp::kProtocolTcp || known(pair) != pair) {
-    return false;
-  }
-  const std::uint32_t l4_bytes = total - static_cast<std::uint32_t>(kIpv4Bytes);
-  const std::uint64_t addresses = (pair & 0xffff'ffff) + (pair >> 32);
-  if (!frame.has(Frame::kIpChecksumGood)) {
-    // Five 32-bit words cannot overflow their sum.
-    const std::uint64_t sum = addresses + load_raw<std::uint32_t>(p + kIp) +
-                              load_raw<std::uint32_t>(p + kIp + 4) +
-                              load_raw<std::uint32_t>(p + kIp + 8);
-    if (!tcp::checksum_valid(sum)) return false;
-  }
-  out.l4 = {p + kTcp, l4_bytes};
-  if (!frame.has(Frame::kL4ChecksumGood)) {
-    const std::uint64_t pseudo = addresses + __builtin_bswap32(l4_bytes) +
-                                 __builtin_bswap32(std::uint32_t{tcp::kProtocolTcp});
-    if (!tcp::checksum_valid(tcp::checksum_add(pseudo, out.l4))) return false;
-  }
-  out.source = Address::v4_raw(static_cast<std::uint32_t>(pair));
-  out.destination = Address::v4_raw(static_cast<std::uint32_t>(pair >> 32));
-  out.l4_bytes = l4_bytes;
-  out.link = p;
-  out.kind = PacketKind::tcp;
-  out.ecn = load_u8(p + kIp + 1) & 3U;
-  out.hop_limit = load_u8(p + kIp + 8);
-  out.group = false;
-  return true;
 }
 
 /// IEEE 802.1Q §9: exactly our tags, outer first. Where we have none, one priority tag (VLAN 0) is
@@ -265,8 +218,7 @@ Drop FrameParser::parse_ipv4(const Network& network, Packet& out) const {
   if (local_.bad_source_v4(load_be32(p + 12))) return Drop::ip_bad_source;
   if (!local_.contains_v4(load_be32(p + 16))) return Drop::ip_not_for_us;
   if (out.group) return Drop::not_for_us_l2;
-  const std::uint64_t pair = load_raw<std::uint64_t>(p + 12);
-  known(pair) = pair;
+  usual_.remember_v4(p + 12);
 
   out.ecn = load_u8(p + 1) & 3U;
   out.hop_limit = load_u8(p + 8);
@@ -309,7 +261,9 @@ Drop FrameParser::parse_ipv6(const Network& network, Packet& out) const {
   const bool bad = LocalAddresses::bad_source_v6(out.source);
   if (chain.protocol == tcp::kProtocolTcp) {
     if (bad || local_.contains_v6(out.source)) return Drop::ip_bad_source;
-    return ours ? check_tcp(network.pieces, out) : Drop::ip_not_for_us;
+    if (!ours) return Drop::ip_not_for_us;
+    usual_.remember_v6(p + 8);
+    return check_tcp(network.pieces, out);
   }
   if (bad && !out.source.is_unspecified()) return Drop::ip_bad_source;
   const Drop drop = check_icmpv6(network.pieces, out);

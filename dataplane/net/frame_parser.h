@@ -15,6 +15,7 @@
 #include "dataplane/net/interface.h"
 #include "dataplane/net/local_addresses.h"
 #include "dataplane/net/packet.h"
+#include "dataplane/net/usual_way.h"
 #include "dataplane/port.h"
 #include "tcp/base/drop.h"
 
@@ -45,10 +46,17 @@ class FrameParser {
   /// but `out.problem` and what it explains is to be read.
   [[nodiscard]] Drop parse(std::span<const Frame> pieces, Packet& out) const {
     out.problem = Packet::Problem::none;
-    if (pieces.size() == 1 && parse_usual(pieces.front(), out)) [[likely]]
-      return Drop::none;
-    return parse_any(pieces, out);
+    if (pieces.size() == 1 && parse_usual(pieces.front(), out)) return Drop::none;
+    return parse_thoroughly(pieces, out);
   }
+  /// Its two halves: the first is in line, and false says nothing but that the second must look.
+  [[nodiscard, gnu::always_inline]] bool parse_usual(const Frame& frame, Packet& out) const {
+    return usual_.parse(frame, out);
+  }
+  [[nodiscard, gnu::noinline]] Drop parse_thoroughly(std::span<const Frame> pieces,
+                                                     Packet& out) const;
+  /// To be called when an address is removed from `local`.
+  void forget() { usual_.forget(); }
 
  private:
   /// What lies behind the link header.
@@ -63,9 +71,6 @@ class FrameParser {
     std::size_t offset = 0;  // of the upper layer, from the IPv6 header on
   };
 
-  // Kept apart, so that the short way does not pay for the registers of the long one.
-  [[nodiscard, gnu::noinline]] bool parse_usual(const Frame& frame, Packet& out) const;
-  [[nodiscard, gnu::noinline]] Drop parse_any(std::span<const Frame> pieces, Packet& out) const;
   [[nodiscard]] Drop strip_tags(const Frame& frame, std::size_t& l2_bytes,
                                 std::uint16_t& ethertype) const;
   [[nodiscard]] Drop parse_arp(const Network& network, Packet& out) const;
@@ -79,14 +84,7 @@ class FrameParser {
   std::uint16_t vlan_;      // kNoTag: none
   std::uint16_t outer_vlan_;
   bool tagged_;
-
-  // Source and destination, as they lie in the header, of IPv4 packets that were for us and from
-  // where packets can come. A memo: it changes what parsing costs, never what it says.
-  static constexpr int kKnownBits = 6;
-  [[nodiscard]] std::uint64_t& known(std::uint64_t pair) const {
-    return known_[(pair * 0xd6e8'feb8'6659'fd93) >> (64 - kKnownBits)];
-  }
-  mutable std::array<std::uint64_t, std::size_t{1} << kKnownBits> known_{};
+  mutable UsualWay usual_;  // a memo
 };
 
 }  // namespace millrace::net

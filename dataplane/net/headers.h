@@ -44,22 +44,20 @@ inline std::size_t write_link_header(const LinkHeader& header, std::byte* out) {
 
 inline std::size_t write_ipv4_header(const Address& source, const Address& destination,
                                      const IpFields& fields, std::byte* out) {
-  constexpr std::uint32_t kVersionAndLength = 0x45;
-  constexpr std::uint32_t kDontFragment = 0x0040'0000;  // identification 0, as it lies in memory
-  const std::uint32_t total = __builtin_bswap16(static_cast<std::uint16_t>(20 + fields.l4_bytes));
-  const std::uint32_t first =
-      kVersionAndLength | (std::uint32_t{fields.traffic_class} << 8) | (total << 16);
-  const std::uint32_t third = fields.hop_limit | (std::uint32_t{fields.protocol} << 8);
-  const std::uint32_t from = source.to_v4_raw();
+  // Two words of eight bytes and one of four, as they lie in memory; identification zero.
+  constexpr std::uint64_t kVersionLengthAndDontFragment = 0x0040'0000'0000'0045;
+  const std::uint64_t total = __builtin_bswap16(static_cast<std::uint16_t>(20 + fields.l4_bytes));
+  const std::uint64_t first =
+      kVersionLengthAndDontFragment | (std::uint64_t{fields.traffic_class} << 8) | (total << 16);
+  const std::uint64_t second = fields.hop_limit | (std::uint64_t{fields.protocol} << 8) |
+                               (std::uint64_t{source.to_v4_raw()} << 32);
   const std::uint32_t to = destination.to_v4_raw();
-  std::uint32_t sum = 0;
+  std::uint64_t sum = 0;
   if (fields.checksum) {
-    sum = tcp::checksum_finish(std::uint64_t{first} + kDontFragment + third + from + to);
+    sum = tcp::checksum_finish(tcp::checksum_add_word(tcp::checksum_add_word(first, second), to));
   }
   store_raw(out, first);
-  store_raw(out + 4, kDontFragment);
-  store_raw(out + 8, third | (sum << 16));
-  store_raw(out + 12, from);
+  store_raw(out + 8, second | (sum << 16));
   store_raw(out + 16, to);
   return 20;
 }
@@ -83,12 +81,16 @@ inline std::size_t write_ip_header(const Address& source, const Address& destina
 }
 
 /// For a segment whose TCP header and payload are `l4_bytes` long.
-inline std::size_t write_ip_header(const tcp::SegmentOut& segment, std::uint32_t l4_bytes,
-                                   bool checksum, std::byte* out) {
+[[nodiscard]] inline IpFields ip_fields(const tcp::SegmentOut& segment, std::uint32_t l4_bytes) {
   IpFields fields;
   fields.traffic_class = static_cast<std::uint8_t>((segment.dscp << 2) | segment.ecn);
   fields.hop_limit = segment.ttl;
   fields.l4_bytes = l4_bytes;
+  return fields;
+}
+inline std::size_t write_ip_header(const tcp::SegmentOut& segment, std::uint32_t l4_bytes,
+                                   bool checksum, std::byte* out) {
+  IpFields fields = ip_fields(segment, l4_bytes);
   fields.checksum = checksum;
   return write_ip_header(segment.tuple.local, segment.tuple.remote, fields, out);
 }

@@ -95,6 +95,14 @@ class Host {
     return parser_.parse(pieces, out);
   }
 
+  /// For TCP as it usually comes: false says nothing but that parse() must look.
+  [[nodiscard, gnu::always_inline]] bool parse_usual(const Frame& frame, Packet& out) const {
+    return parser_.parse_usual(frame, out);
+  }
+  [[nodiscard]] Drop parse_thoroughly(std::span<const Frame> pieces, Packet& out) const {
+    return parser_.parse_thoroughly(pieces, out);
+  }
+
   /// `learn`: another worker of this port has the frame and answers it.
   enum class Mode : std::uint8_t { answer, learn };
   /// Any packet but TCP, as parse() gave it.

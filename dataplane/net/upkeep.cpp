@@ -13,10 +13,10 @@ namespace {
 constexpr std::uint32_t kNeighboursPerCall = 256;
 constexpr Duration kAgeInterval = 10ms;  // between the beginnings of two passes
 constexpr int kAnnouncementsPerCall = 16;
-constexpr Duration kAnnouncePause = 1ms;     // between two calls' announcements
-constexpr Duration kAnnounceRetry = 10ms;    // when there was no frame
-constexpr Duration kAnnounceInterval = 2s;   // RFC 5227 §1.1
-constexpr std::uint8_t kAnnounceRounds = 2;  // RFC 5227 §1.1
+constexpr Duration kAnnouncePause = 1ms;          // between two calls' announcements
+constexpr Duration kAnnounceRetry = 10ms;         // when there was no frame
+constexpr Duration kAnnounceInterval = 2s;        // RFC 5227 §1.1
+constexpr std::uint8_t kAnnounceRounds = 2;       // RFC 5227 §1.1
 constexpr MacAddress kBroadcastMac{0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
 /// RFC 2464 §7
@@ -155,7 +155,9 @@ void Host::end_announce_round(Instant now) {
 }
 
 void Host::give_up_address(const Address& address) {
-  if (local_.remove(address)) ++stats_.addresses_given_up;
+  if (!local_.remove(address)) return;
+  ++stats_.addresses_given_up;
+  parser_.forget();
 }
 
 }  // namespace millrace::net

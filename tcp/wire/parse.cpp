@@ -22,11 +22,6 @@ enum OptionKind : std::uint8_t {
   kTimestamp = 8,
 };
 
-constexpr std::size_t kFixedHeaderBytes = 20;
-constexpr std::size_t kTimestampedHeaderBytes = 32;
-// NOP NOP TS 10 as they lie in memory, read as one little-endian word.
-constexpr std::uint32_t kAlignedTimestamp = 0x0a08'0101;
-
 void read_timestamps(const std::byte* value, Options& out) {
   out.has |= Options::kTimestamps;
   out.tsval = load_be32(value);
@@ -93,30 +88,8 @@ bool parse_options(std::span<const std::byte> bytes, Options& out) {
   return true;
 }
 
-Drop parse_segment(std::span<const std::byte> bytes, Ports& ports, SegmentIn& out) {
-  if (bytes.size() < kFixedHeaderBytes) return Drop::tcp_truncated;
-  const std::byte* const p = bytes.data();
-  const std::size_t header = (load_u8(p + 12) >> 2) & 0x3cU;
-  if (header < kFixedHeaderBytes || header > bytes.size()) return Drop::tcp_bad_offset;
-  ports.source = load_be16(p);
-  ports.destination = load_be16(p + 2);
-  if (ports.source == 0 || ports.destination == 0) return Drop::tcp_bad_ports;
-
-  out.seq = Seq(load_be32(p + 4));
-  out.ack = Seq(load_be32(p + 8));
-  out.flags.bits = load_u8(p + 13);
-  out.window = load_be16(p + 14);
-  out.urgent = load_be16(p + 18);
-  out.payload = bytes.subspan(header);
-
-  // What nearly every segment of an established connection carries: the layout of RFC 7323,
-  // appendix A, and nothing else.
-  if (header == kTimestampedHeaderBytes && load_raw<std::uint32_t>(p + 20) == kAlignedTimestamp) {
-    out.options.has = 0;
-    out.options.sack_count = 0;
-    read_timestamps(p + 24, out.options);
-    return Drop::none;
-  }
+Drop detail::parse_unusual_options(std::span<const std::byte> bytes, std::size_t header,
+                                   SegmentIn& out) {
   const auto options = bytes.subspan(kFixedHeaderBytes, header - kFixedHeaderBytes);
   return parse_options(options, out.options) ? Drop::none : Drop::tcp_bad_options;
 }
