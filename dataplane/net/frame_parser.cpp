@@ -227,6 +227,8 @@ Drop FrameParser::parse_ipv4(const Network& network, Packet& out) const {
   const std::uint8_t protocol = load_u8(p + 9);
   if (protocol == tcp::kProtocolTcp) return check_tcp(network.pieces, out);
   if (protocol == kProtocolIcmp) return check_icmpv4(network.pieces, out);
+  out.problem = protocol == kProtocolUdp ? Packet::Problem::port : Packet::Problem::protocol;
+  out.l4 = {p, std::min(total, network.bytes)};
   return Drop::ip_protocol_unknown;
 }
 

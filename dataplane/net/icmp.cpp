@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // ICMP (RFC 792, RFC 1122 §3.2.2) and ICMPv6 (RFC 4443): echo answered, errors about our TCP
-// segments handed on as values, one kind of error sent (Parameter Problem, RFC 4443 §3.4).
-// Everything that we send here is rate-limited. Source quench, redirects and all else are ignored;
+// segments handed on as values, three kinds of error sent: protocol and port unreachable (RFC 792,
+// RFC 4443 §3.1) and Parameter Problem (RFC 4443 §3.4). Everything that we send here is
+// rate-limited. Source quench, redirects and all else are ignored;
 // nothing is kept, so no number of errors costs memory.
 #include <algorithm>
 #include <array>
 
 #include "dataplane/net/host.h"
+#include "tcp/base/check.h"
 
 namespace millrace::net {
 namespace {
@@ -15,7 +17,8 @@ namespace {
 constexpr std::size_t kIcmpHeadBytes = 8;
 constexpr std::size_t kTcpPrefixBytes = 8;  // ports and sequence number: RFC 792 promises these
 constexpr std::size_t kMinIpv6Mtu = 1280;
-constexpr Duration kBurst = 100ms;  // what may be saved up of the rate
+constexpr std::size_t kMostIpv4Error = 576;  // RFC 1812 §4.3.2.3: quote as much as this allows
+constexpr Duration kBurst = 100ms;           // what may be saved up of the rate
 using Kind = TransportError::Kind;
 
 /// Type and code of an error as far as TCP cares.
@@ -44,6 +47,32 @@ struct Meaning {
   if (type == 3) return {Kind::time_exceeded, false, true};
   if (type == 4 && code == 1) return {Kind::unreachable, true, true};  // no TCP over there
   return {};
+}
+
+/// The first four bytes of the error that tells of `problem`: type, code, no checksum yet.
+[[nodiscard]] std::uint32_t head_of(Packet::Problem problem, bool v4) {
+  const auto head = [](std::uint32_t type, std::uint32_t code) { return type << 24 | code << 16; };
+  switch (problem) {
+    case Packet::Problem::none:
+      break;
+    case Packet::Problem::header_field:
+      return head(4, 0);
+    case Packet::Problem::next_header:
+      return head(4, 1);
+    case Packet::Problem::option:
+      return head(4, 2);
+    case Packet::Problem::protocol:
+      return head(3, 2);  // of IPv4 alone
+    case Packet::Problem::port:
+      return v4 ? head(3, 3) : head(1, 4);
+  }
+  MR_CHECK(false);
+  return 0;
+}
+
+/// Whether the second word of the error is a pointer to the byte that is wrong (RFC 4443 §3.4).
+[[nodiscard]] bool points(Packet::Problem problem) {
+  return problem != Packet::Problem::protocol && problem != Packet::Problem::port;
 }
 
 /// A router older than RFC 1191 does not say its MTU: the next lower of the usual ones (§7.1).
@@ -166,11 +195,12 @@ Drop Host::on_query(const Packet& packet, Mode mode, Instant now, FrameSink& sin
 
 void Host::report_problem(const Packet& packet, Instant now, FrameSink& sink) {
   if (packet.problem == Packet::Problem::none) return;
+  const bool v4 = packet.source.is_v4();
   const std::byte* const mac = packet.source_mac();
-  const bool answerable = !LocalAddresses::bad_source_v6(packet.source) &&
-                          !local_.contains_v6(packet.source) && (load_u8(mac) & 1) == 0;
+  const bool from_one = v4 || !LocalAddresses::bad_source_v6(packet.source);
+  const bool answerable = from_one && !local_.contains(packet.source) && (load_u8(mac) & 1) == 0;
   // RFC 4443 §2.4 e: not about what was sent to many, but for an option that asks for it.
-  const bool to_us = local_.contains_v6(packet.destination);
+  const bool to_us = local_.contains(packet.destination);
   const bool option = packet.problem == Packet::Problem::option;
   const RouteEntry* route = routes_.find(packet.source);
   if (!answerable || (!to_us && !option) || route == nullptr) return;
@@ -179,20 +209,22 @@ void Host::report_problem(const Packet& packet, Instant now, FrameSink& sink) {
   const Address source = to_us ? packet.destination : route->source;
   MacAddress to{};
   std::memcpy(to.data(), mac, to.size());
-  const std::size_t quoted = std::min(packet.l4.size(), kMinIpv6Mtu - kIpv6Bytes - kIcmpHeadBytes);
-  const std::size_t l4_bytes = kIcmpHeadBytes + quoted;
+  const std::size_t header = v4 ? kIpv4Bytes : kIpv6Bytes;
+  const std::size_t room = (v4 ? kMostIpv4Error : kMinIpv6Mtu) - header - kIcmpHeadBytes;
+  const std::size_t quoted = std::min(packet.l4.size(), room);
   Draft draft;
-  if (!begin(kIpv6Bytes + l4_bytes, to, kEtherIpv6, draft, sink)) return;
+  if (!begin(header + kIcmpHeadBytes + quoted, to, v4 ? kEtherIpv4 : kEtherIpv6, draft, sink)) {
+    return;
+  }
   IpFields fields;
-  fields.protocol = kProtocolIcmpv6;
-  fields.l4_bytes = static_cast<std::uint32_t>(l4_bytes);
-  write_ipv6_header(source, packet.source, fields, draft.l3);
-  std::byte* const l4 = draft.l3 + kIpv6Bytes;
-  const std::uint32_t code = static_cast<std::uint32_t>(packet.problem) - 1;
-  store_be32(l4, (4U << 24) | (code << 16));
-  store_be32(l4 + 4, packet.problem_offset);
+  fields.protocol = v4 ? kProtocolIcmp : kProtocolIcmpv6;
+  fields.l4_bytes = static_cast<std::uint32_t>(kIcmpHeadBytes + quoted);
+  write_ip_header(source, packet.source, fields, draft.l3);
+  std::byte* const l4 = draft.l3 + header;
+  store_be32(l4, head_of(packet.problem, v4));
+  store_be32(l4 + 4, points(packet.problem) ? packet.problem_offset : 0);
   std::uint64_t sum =
-      tcp::pseudo_header_sum(source, packet.source, kProtocolIcmpv6, fields.l4_bytes);
+      v4 ? 0 : tcp::pseudo_header_sum(source, packet.source, kProtocolIcmpv6, fields.l4_bytes);
   sum = tcp::checksum_copy(sum, packet.l4.first(quoted), l4 + kIcmpHeadBytes);
   store_raw(l4 + 2, tcp::checksum_finish(tcp::checksum_add(sum, {l4, kIcmpHeadBytes})));
   sink.send(draft.frame);

@@ -16,7 +16,6 @@ constexpr std::size_t kNextHeaderField = 6;  // of the IPv6 header
 
 enum NextHeader : std::uint8_t {
   kHopByHop = 0,
-  kUdp = 17,
   kRouting = 43,
   kFragment = 44,
   kNoNext = 59,
@@ -76,8 +75,9 @@ Drop FrameParser::walk_extensions(std::span<const std::byte> packet, Packet& out
        ++walked) {
     if (chain.protocol == kFragment) return Drop::ip_fragment;
     if (!is_extension(chain.protocol)) {
-      const bool known = chain.protocol == kUdp || chain.protocol == kNoNext;
-      const auto problem = known ? Packet::Problem::none : Packet::Problem::next_header;
+      const auto problem = chain.protocol == kNoNext        ? Packet::Problem::none
+                           : chain.protocol == kProtocolUdp ? Packet::Problem::port
+                                                            : Packet::Problem::next_header;
       return drop_with(Drop::ip_protocol_unknown, problem, named_at, packet, out);
     }
     if (chain.protocol == kHopByHop && walked != 0) {

@@ -33,9 +33,10 @@ struct Packet {
   std::uint8_t hop_limit = 0;
   bool group = false;  // the frame was sent to a broadcast or multicast MAC address
 
-  /// Set together with a drop when RFC 8200 §4 asks for an ICMPv6 Parameter Problem. `l4` is then
-  /// the whole IPv6 packet.
-  enum class Problem : std::uint8_t { none, header_field, next_header, option };
+  /// Set together with a drop when its sender is to be told: the three Parameter Problems of
+  /// RFC 8200 §4, and what nobody here listens for (RFC 1122 §3.2.2.1, RFC 4443 §3.1). `l4` is then
+  /// the whole IP packet, as far as its first piece holds it.
+  enum class Problem : std::uint8_t { none, header_field, next_header, option, protocol, port };
   Problem problem = Problem::none;
   std::uint32_t problem_offset = 0;  // of the offending byte, from the IPv6 header on
 

@@ -13,10 +13,10 @@ namespace {
 constexpr std::uint32_t kNeighboursPerCall = 256;
 constexpr Duration kAgeInterval = 10ms;  // between the beginnings of two passes
 constexpr int kAnnouncementsPerCall = 16;
-constexpr Duration kAnnouncePause = 1ms;          // between two calls' announcements
-constexpr Duration kAnnounceRetry = 10ms;         // when there was no frame
-constexpr Duration kAnnounceInterval = 2s;        // RFC 5227 §1.1
-constexpr std::uint8_t kAnnounceRounds = 2;       // RFC 5227 §1.1
+constexpr Duration kAnnouncePause = 1ms;     // between two calls' announcements
+constexpr Duration kAnnounceRetry = 10ms;    // when there was no frame
+constexpr Duration kAnnounceInterval = 2s;   // RFC 5227 §1.1
+constexpr std::uint8_t kAnnounceRounds = 2;  // RFC 5227 §1.1
 constexpr MacAddress kBroadcastMac{0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
 /// RFC 2464 §7

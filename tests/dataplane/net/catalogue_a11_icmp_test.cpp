@@ -256,5 +256,65 @@ TEST_P(Icmp, AnotherWorkersEchoIsNotOurs) {
   EXPECT_TRUE(error.packet.concerns_all_workers());
 }
 
+// ---- errors that we send: RFC 1122 §3.2.2.1, RFC 4443 §3.1
+
+TEST_P(Icmp, NobodyListensForUdp) {
+  for (const std::size_t payload : {8UL, 1400UL}) {
+    const Bytes packet =
+        ip_packet({.source = peer(), .destination = ours(), .protocol = 17}, pattern(payload));
+    EXPECT_EQ(give(frame({}, packet)).drop, Drop::ip_protocol_unknown);
+    const auto sent = sink.take();
+    ASSERT_EQ(sent.size(), 1U);
+    const Bytes& e = sent.front();
+    EXPECT_EQ(get_mac(e, 0), kPeerMac);
+    EXPECT_EQ(get_address(e, v4() ? 26 : 22, v4()), ours());
+    EXPECT_EQ(get_address(e, v4() ? 30 : 38, v4()), peer());
+    const std::span<const std::byte> l4 = std::span(e).subspan(14 + ip_bytes());
+    EXPECT_EQ(get8(l4, 0), v4() ? 3U : 1U);
+    EXPECT_EQ(get8(l4, 1), v4() ? 3U : 4U);
+    EXPECT_EQ(get32(l4, 4), 0U);
+    EXPECT_EQ(v4() ? checksum(l4) : checksum(ours(), peer(), 58, l4), 0);
+    const std::size_t most = v4() ? 576 : 1280;  // of the whole IP packet
+    const std::size_t quoted = std::min(packet.size(), most - ip_bytes() - 8);
+    ASSERT_EQ(l4.size(), 8 + quoted);
+    EXPECT_TRUE(std::equal(l4.begin() + 8, l4.end(), packet.begin()));
+  }
+  EXPECT_EQ(host.stats().errors_sent, 2U);
+}
+
+TEST_P(Icmp, ProtocolsThatWeDoNotSpeak) {
+  const Ip sctp{.source = peer(), .destination = ours(), .protocol = 132};
+  EXPECT_EQ(give(frame({}, ip_packet(sctp, Bytes(12)))).drop, Drop::ip_protocol_unknown);
+  const auto sent = sink.take();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(get8(sent[0], 14 + ip_bytes()), v4() ? 3U : 4U);
+  EXPECT_EQ(get8(sent[0], 15 + ip_bytes()), v4() ? 2U : 1U);
+}
+
+TEST_P(Icmp, WhatWasSentToManyOrByNobodyProvokesNoError) {
+  Ethernet group;
+  group.to = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+  const Ip udp{.source = peer(), .destination = ours(), .protocol = 17};
+  (void)give(frame(group, ip_packet(udp, Bytes(12))));
+  Ip own = udp;
+  own.source = ours();
+  (void)give(frame({}, ip_packet(own, Bytes(12))));
+  Ip other = udp;
+  other.destination = router();
+  (void)give(frame({}, ip_packet(other, Bytes(12))));
+  EXPECT_TRUE(sink.take().empty());
+}
+
+TEST_P(Icmp, ErrorsKeepToTheRate) {
+  const Ip udp{.source = peer(), .destination = ours(), .protocol = 17};
+  const Bytes bytes = frame({}, ip_packet(udp, Bytes(12)));
+  for (int i = 0; i < 100'000; ++i) {
+    (void)receive(host, bytes, at(10s) + i * 10us, sink);  // one second
+  }
+  const std::size_t sent = sink.take().size();
+  EXPECT_GE(sent, 1000U);
+  EXPECT_LE(sent, 1100U);
+}
+
 }  // namespace
 }  // namespace millrace::net::test

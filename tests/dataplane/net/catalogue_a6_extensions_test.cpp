@@ -157,9 +157,11 @@ TEST(CatalogueA6, WhatWeDoNotSpeak) {
     }
     const Parsed parsed(host, frame({}, chain_packet({{kDestination}}, protocol)));
     ASSERT_EQ(parsed.drop, Drop::ip_protocol_unknown) << protocol;
-    // "No next header" is no problem, and neither is UDP, which we know and do not serve.
-    const bool silent = protocol == 59 || protocol == 17;
-    ASSERT_EQ(parsed.packet.problem == Packet::Problem::none, silent) << protocol;
+    // "No next header" is no problem; UDP we know, but have nobody who listens.
+    const auto problem = protocol == 59   ? Packet::Problem::none
+                         : protocol == 17 ? Packet::Problem::port
+                                          : Packet::Problem::next_header;
+    ASSERT_EQ(parsed.packet.problem, problem) << protocol;
   }
 }
 
