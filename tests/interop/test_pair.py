@@ -2,7 +2,7 @@
 """Two Millrace processes against each other, with the kernel as their switch or their router."""
 import pytest
 from millrace import FROM_LOAD, FROM_SERVER, SERVER4, SERVER6, Load, Serve, ready_tap, settle_tap
-from wire import Capture, assert_clean
+from wire import Capture, assert_clean, count
 
 
 def bridge(namespace, *taps):
@@ -36,6 +36,31 @@ def test_on_one_switch(lab, host):
     file = capture.stop()
     assert_clean(file, FROM_SERVER, at_least=1000, http=False)
     assert_clean(file, FROM_LOAD, at_least=1000, http=False)
+
+
+@pytest.mark.limit(60)
+@pytest.mark.parametrize("host", [SERVER4, f"[{SERVER6}]"], ids=["v4", "v6"])
+def test_on_one_vlan_of_a_switch(lab, host):
+    """Frames with the tag reach each other, and one who sends without it reaches nobody."""
+    there = lab.namespace("switch")
+    Serve(there, "--vlan", "7", kernel=())
+    bridge(there, "mr0")
+    capture = Capture(there, "mr0", max_frames=8_000)
+    offer = ["--mode", "cps", "--rate", "200", "--duration", "1s", "--connect-timeout", "9s"]
+    load = Load(there, f"http://{host}/bytes/1000", *offer, "--vlan", "7", tap="mr1", number=1)
+    settle_tap(there, "mr1", load.process)
+    there.ip("link", "set", "mr1", "master", "br0")
+    assert completed(load.result(codes=(0, 4))) == 200
+    file = capture.stop()
+    assert_clean(file, FROM_SERVER, at_least=500, http=False)
+    assert_clean(file, FROM_LOAD, at_least=500, http=False)
+    assert count(file, f"({FROM_SERVER} || {FROM_LOAD}) && !(vlan.id == 7)") == 0
+
+    untagged = Load(there, f"http://{host}/bytes/1000", "--mode", "cps", "--rate", "10",
+                    "--duration", "1s", "--connect-timeout", "1s", tap="mr2", number=1)
+    settle_tap(there, "mr2", untagged.process)
+    there.ip("link", "set", "mr2", "master", "br0")
+    assert untagged.result(codes=(4,))["end"]["transactions"]["completed"] == 0
 
 
 @pytest.mark.limit(60)
