@@ -28,10 +28,12 @@ namespace {
 }
 
 // SND.WND, SND.WL1; only for an ACK that is not old, so SND.WL2 =< SEG.ACK holds. True if the
-// window is another one now.
+// window is another one now. A new ACK was sent after all that came before, whatever its sequence
+// number: what is sent again must not keep its window from us, or SND.UNA would move under the old
+// one and we send beyond what was offered.
 bool update_send_window(Connection& c, const SegmentIn& segment) {
-  if (before(segment.seq, c.snd_wl1)) return false;
-  c.snd_wl1 = segment.seq;
+  if (segment.ack == c.snd_una && before(segment.seq, c.snd_wl1)) return false;
+  c.snd_wl1 = later_of(c.snd_wl1, segment.seq);
   const std::uint32_t window = std::uint32_t{segment.window} << c.peer_scale();
   if (window == c.snd_wnd) return false;
   c.snd_wnd = window;

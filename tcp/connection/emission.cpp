@@ -106,7 +106,8 @@ void fill_syn(Connection& c, bool answer, const Context& context, SegmentOut& ou
   const std::uint8_t flags = answer ? Flags::kSyn | Flags::kAck : Flags::kSyn;
   fill_common(c.snd_una, flags, context, out);
   out.ack = Seq();
-  out.window = static_cast<std::uint16_t>(c.rcv_wnd());  // not scaled (RFC 7323 §2.2)
+  // Not scaled (RFC 7323 §2.2), though a scaled one may have been told since.
+  out.window = static_cast<std::uint16_t>(std::min(c.rcv_wnd(), 0xffffU));
   Options offered;
   if (answer) {
     // Only what was agreed goes back. Two scales of zero are the same as none.

@@ -131,11 +131,11 @@ void establish(Connection& c, const Handshake& h, const Context& context) {
 
 bool open_active(Connection& c, Seq iss, std::uint32_t ts_offset, const Context& context) {
   begin(c, context.config);
+  c.snd_una = c.snd_nxt = iss;  // first: a SendState begins with them
   if (!ensure_send_state(c, context)) return false;
   c.state = State::syn_sent;
   c.set(Connection::kActiveOpen);
   c.ts_offset = ts_offset;
-  c.snd_una = c.snd_nxt = iss;
   c.snd_wnd = 0;
   c.snd_wl1 = Seq();
   c.rcv_nxt = c.last_ack_sent = Seq();

@@ -175,13 +175,16 @@ void emit_data(Connection& c, const Plan& plan, const Context& context, SegmentO
     count_retransmission(c, st, from, context);
   } else {
     ++context.counters.TCPOrigDataSent;
-    if (bytes < c.mss || (bytes > c.mss && bytes % c.mss != 0)) st.short_end = to;
     if (st.rtt_at == Instant{}) {
       st.rtt_at = context.now;
       st.rtt_seq = to;
     }
   }
-  c.snd_nxt = later_of(c.snd_nxt, to);
+  // What is new may begin with a byte that a probe has carried already.
+  if (after(to, c.snd_nxt)) {
+    if (bytes < c.mss || (bytes > c.mss && bytes % c.mss != 0)) st.short_end = to;
+    c.snd_nxt = to;
+  }
   if (st.resending) {
     st.resend_next = to;
     st.resending = to != c.snd_nxt;
