@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "tests/sim/frame_view.h"
+
 namespace millrace::sim {
 namespace {
 
@@ -14,26 +16,11 @@ struct Look {
   bool payload = false;
 };
 
-std::uint32_t byte_at(std::span<const std::byte> b, std::size_t at) {
-  return at < b.size() ? std::to_integer<std::uint32_t>(b[at]) : 0;
-}
-
 /// What kind of segment a frame of ours carries. Frames here are well formed: they were just sent.
 Look look_at(std::span<const std::byte> frame) {
-  const std::uint32_t ethertype = byte_at(frame, 12) << 8 | byte_at(frame, 13);
-  std::size_t l4 = 0;
-  std::size_t end = 0;
-  if (ethertype == 0x0800 && byte_at(frame, 23) == 6) {
-    l4 = 14 + (byte_at(frame, 14) & 0x0f) * 4;
-    end = 14 + (byte_at(frame, 16) << 8 | byte_at(frame, 17));
-  } else if (ethertype == 0x86dd && byte_at(frame, 20) == 6) {
-    l4 = 54;
-    end = 54 + (byte_at(frame, 18) << 8 | byte_at(frame, 19));
-  } else {
-    return {};
-  }
-  const std::size_t data = l4 + (byte_at(frame, l4 + 12) >> 4) * 4;
-  return {true, static_cast<std::uint8_t>(byte_at(frame, l4 + 13)), end > data};
+  const auto view = view_frame(frame);
+  if (!view) return {};
+  return {true, view->segment.flags.bits, !view->segment.payload.empty()};
 }
 
 constexpr std::uint8_t kFin = 1, kSyn = 2, kRst = 4, kPsh = 8;
@@ -83,11 +70,12 @@ bool Link::loses(Way& way, std::span<const std::byte> frame, Instant now) {
   return way.burst_bad;
 }
 
-void Link::schedule(int to, Instant at, std::vector<std::byte> frame) {
-  flying_.push({at, order_++, to, std::move(frame)});
+void Link::schedule(Delivery delivery) {
+  delivery.order = order_++;
+  flying_.push(std::move(delivery));
 }
 
-void Link::send(int from, std::span<const std::byte> frame, Instant now) {
+void Link::send(int from, std::span<const std::byte> frame, Instant now, std::uint32_t tag) {
   Way& way = ways_[from];
   const Impairment& i = way.impairment;
   ++way.stats.sent;
@@ -118,23 +106,25 @@ void Link::send(int from, std::span<const std::byte> frame, Instant now) {
     at += Duration{static_cast<std::int64_t>(
         way.random.below(static_cast<std::uint64_t>(i.reorder_delay.count()) + 1))};
   }
-  std::vector<std::byte> copy(frame.begin(), frame.end());
+  Delivery d{at, 0, 1 - from, tag, Damage::none, {frame.begin(), frame.end()}};
   if (way.random.chance(i.duplicate)) {
     ++way.stats.duplicated;
     const Duration later = std::max(i.jitter, i.reorder_delay);
-    schedule(1 - from,
-             at + Duration{static_cast<std::int64_t>(
-                      way.random.below(static_cast<std::uint64_t>(later.count()) + 1))},
-             copy);
+    Delivery again = d;
+    again.at += Duration{
+        static_cast<std::int64_t>(way.random.below(static_cast<std::uint64_t>(later.count()) + 1))};
+    schedule(std::move(again));
   }
   // ARP carries no checksum of its own, so a flipped bit there is a lie that nobody can see.
-  const bool arp = byte_at(frame, 12) == 0x08 && byte_at(frame, 13) == 0x06;
+  const bool arp = frame[12] == std::byte{0x08} && frame[13] == std::byte{0x06};
   if (!arp && way.random.chance(i.corrupt)) {
     ++way.stats.corrupted;
-    const std::uint64_t bit = way.random.below(copy.size() * 8);
-    copy[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
+    const std::uint64_t bit = way.random.below(d.frame.size() * 8);
+    d.frame[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
+    const auto place = find_tcp(frame);
+    d.damage = place && bit / 8 >= place->first ? Damage::segment : Damage::below_tcp;
   }
-  schedule(1 - from, at, std::move(copy));
+  schedule(std::move(d));
 }
 
 std::optional<Instant> Link::next_delivery() const {

@@ -42,10 +42,16 @@ struct LinkStats {
   std::uint64_t sent = 0, lost = 0, overflowed = 0, reordered = 0, duplicated = 0, corrupted = 0;
 };
 
+/// Where a bit was flipped. A header below TCP may bear it (IPv6 has no checksum); a segment must
+/// not.
+enum class Damage : std::uint8_t { none, below_tcp, segment };
+
 struct Delivery {
   Instant at;
   std::uint64_t order = 0;
-  int to = 0;  // which port
+  int to = 0;             // which port
+  std::uint32_t tag = 0;  // the sender's, for whoever keeps the books
+  Damage damage = Damage::none;
   std::vector<std::byte> frame;
 };
 
@@ -55,7 +61,7 @@ class Link {
 
   void set(int from, const Impairment& impairment) { ways_[from].impairment = impairment; }
   [[nodiscard]] const Impairment& impairment(int from) const { return ways_[from].impairment; }
-  void send(int from, std::span<const std::byte> frame, Instant now);
+  void send(int from, std::span<const std::byte> frame, Instant now, std::uint32_t tag = 0);
   [[nodiscard]] std::optional<Instant> next_delivery() const;
   /// The next frame due at `now` or before.
   [[nodiscard]] std::optional<Delivery> receive(Instant now);
@@ -80,7 +86,7 @@ class Link {
   };
 
   [[nodiscard]] bool loses(Way& way, std::span<const std::byte> frame, Instant now);
-  void schedule(int to, Instant at, std::vector<std::byte> frame);
+  void schedule(Delivery delivery);
 
   Way ways_[2];
   std::priority_queue<Delivery, std::vector<Delivery>, Later> flying_;

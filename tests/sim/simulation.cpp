@@ -50,6 +50,8 @@ tcp::EndpointConfig endpoint_config(const Plan& plan, int side) {
 Simulation::Simulation(const Plan& plan, std::size_t capture_bytes)
     : plan_(plan), link_(plan.way[0], plan.way[1], plan.seed), capture_(capture_bytes) {
   for (int side = 0; side < 2; ++side) build_end(side);
+  audit_ = std::make_unique<WireAudit>(
+      plan_, ports_, WireAudit::Talks{&ends_[0]->app->talks(), &ends_[1]->app->talks()});
   for (std::size_t i = 0; i < plan_.faults.size(); ++i) {
     const Fault& f = plan_.faults[i];
     script_.push_back({kStart + f.at, i, true});
@@ -118,7 +120,12 @@ void Simulation::on_sent(int side, std::span<const std::byte> frame) {
   if ((judged & (Frame::kIpChecksumBad | Frame::kL4ChecksumBad)) != 0) {
     fail("end " + std::to_string(side) + " sent a frame with a bad checksum");
   }
-  link_.send(side, frame, now_);
+  link_.send(side, frame, now_, audit_->sent(side, frame, now_));
+  heed_audit();
+}
+
+void Simulation::heed_audit() {
+  if (!audit_->complaint().empty()) fail(audit_->complaint());
 }
 
 Instant Simulation::next_instant() const {
@@ -185,7 +192,11 @@ void Simulation::deliver_due() {
   while (auto d = link_.receive(now_)) {
     End& end = *ends_[static_cast<std::size_t>(d->to)];
     const std::size_t pieces = plan_.end[static_cast<std::size_t>(d->to)].rx_piece_bytes;
-    end.port->deliver(d->frame, 0, pieces > 0 ? pieces : d->frame.size());
+    const bool taken = end.port->deliver(d->frame, 0, pieces > 0 ? pieces : d->frame.size());
+    if (taken && d->damage != Damage::segment) {
+      audit_->delivered(d->to, d->tag, d->frame, d->damage == Damage::none, now_);
+      heed_audit();
+    }
     end.next_poll = now_;
   }
 }

@@ -15,6 +15,7 @@
 #include "tests/sim/link.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/stream_app.h"
+#include "tests/sim/wire_audit.h"
 #include "tests/support/memory_port.h"
 #include "tests/support/pcap_writer.h"
 
@@ -78,6 +79,7 @@ class Simulation {
   void apply_script();
   void apply_fault(const Fault& fault, bool begins);
   void deliver_due();
+  void heed_audit();
   void poll(int side);
   void note(const void* data, std::size_t bytes);
   void fail(const std::string& what);
@@ -90,6 +92,7 @@ class Simulation {
   test::Capture capture_;
   PortBook ports_;
   std::array<std::unique_ptr<End>, 2> ends_;
+  std::unique_ptr<WireAudit> audit_;
   std::vector<Moment> script_;  // latest first
   Instant now_ = kStart;
   bool healed_ = false;

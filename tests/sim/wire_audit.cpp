@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Whose a frame is, and what an end has heard. What it may say is wire_rules.cpp's.
+#include "tests/sim/wire_audit.h"
+
+namespace millrace::sim {
+
+using tcp::Flags;
+using tcp::SegmentIn;
+using tcp::Seq;
+
+WireAudit::WireAudit(const Plan& plan, const PortBook& ports, const Talks& talks)
+    : plan_(plan),
+      ports_(ports),
+      talks_(talks),
+      pattern_(plan.seed),
+      flows_(plan.connections.size()) {
+  for (std::size_t side = 0; side < 2; ++side) {
+    exact_[side] = plan.end[side].scarcity == 0;
+    for (const Fault& f : plan.faults) {
+      if (static_cast<std::size_t>(f.side) == side) exact_[side] = false;
+    }
+    if (plan.way[side].loss > 0 || plan.way[side].corrupt > 0) neighbour_time_ = 4s;
+  }
+  calm_ = plan.faults.empty();
+}
+
+void WireAudit::complain(const Look& look, const std::string& what) {
+  if (!complaint_.empty()) return;
+  complaint_ = "connection " + std::to_string(look.index) + ", end " + std::to_string(look.side) +
+               ", ports " + std::to_string(look.view.ports.source) + " to " +
+               std::to_string(look.view.ports.destination) + ": " + what;
+}
+
+Instant WireAudit::heard(std::size_t connection, int side) const {
+  return flows_[connection].way[static_cast<std::size_t>(side)].heard;
+}
+
+Instant WireAudit::progress(std::size_t connection, int side) const {
+  return flows_[connection].way[static_cast<std::size_t>(side)].progress;
+}
+
+/// The planned connection that a segment from `side` belongs to, plus one; 0 if none. An end that
+/// was not told of the latest one on these ports still speaks for the one before.
+std::uint32_t WireAudit::find(int side, const FrameView& view) {
+  const std::uint16_t from = view.ports.source;
+  const std::uint16_t to = view.ports.destination;
+  const bool opens = from != kListenPort;
+  const std::uint16_t port = opens ? from : to;
+  const int opener = opens ? side : 1 - side;
+  const auto found = ports_.find({opener * 2 + (view.ipv6 ? 1 : 0), port});
+  if (found == ports_.end()) return 0;
+  std::size_t index = found->second;
+  while (!view.segment.flags.syn() && !flows_[index].way[static_cast<std::size_t>(side)].begun) {
+    const auto& previous = plan_.connections[index].after;
+    if (!previous) return 0;
+    index = *previous;
+  }
+  return static_cast<std::uint32_t>(index + 1);
+}
+
+std::uint32_t WireAudit::sent(int side, std::span<const std::byte> frame, Instant now) {
+  const auto view = view_frame(frame);
+  if (!view) return 0;
+  const std::uint32_t tag = find(side, *view);
+  if (tag == 0) return 0;
+  Flow& flow = flows_[tag - 1];
+  const auto own = static_cast<std::size_t>(side);
+  const Look look{*view, tag - 1, side, now, flow.way[own], flow.way[1 - own]};
+  if (view->segment.flags.syn()) begin(look, flow);
+  if (flow.muddled || !look.own.begun) return tag;
+  if (view->segment.flags.rst()) {
+    check_reset(look);
+  } else {
+    check_sent(look);
+    note_sent(look);
+  }
+  look.own.answer_by = look.own.full_by = Instant::max();
+  look.own.full_segments = 0;
+  return tag;
+}
+
+/// A SYN or SYN-ACK, the first or again.
+void WireAudit::begin(const Look& look, Flow& flow) {
+  const SegmentIn& s = look.view.segment;
+  Way& own = look.own;
+  if (own.begun && s.seq != own.iss) flow.muddled = true;
+  if (!own.begun) {
+    own.begun = true;
+    own.iss = own.una = own.nxt = s.seq;
+    own.nxt += 1;
+    own.syn = s.options;
+    own.offered = s.seq + 1;
+    own.recover = s.seq;
+  }
+  const unsigned limit = 1U + config(look.side).syn_retries;
+  if (++own.syns > limit + own.syns_heard) complain(look, "W12: one SYN more than it may");
+}
+
+int WireAudit::scale(const Way& of, const Way& other) const {
+  const bool both = of.syn.has_window_scale() && other.syn.has_window_scale();
+  return both ? of.syn.window_scale : 0;
+}
+
+// ---- hearing
+
+void WireAudit::delivered(int side, std::uint32_t tag, std::span<const std::byte> frame, bool whole,
+                          Instant now) {
+  if (tag == 0) return;
+  const auto view = view_frame(frame);
+  if (!view) return;
+  Flow& flow = flows_[tag - 1];
+  const auto own = static_cast<std::size_t>(side);
+  const Look look{*view, tag - 1, side, now, flow.way[own], flow.way[1 - own]};
+  if (whole) look.own.heard = now;
+  if (view->segment.flags.rst()) {
+    look.own.answer_by = look.own.full_by = Instant::max();
+    return;
+  }
+  if (view->segment.flags.syn()) ++look.own.syns_heard;
+  if (flow.muddled) return;
+  check_duty(look);
+  hear_ack(look);
+  hear_text(look, whole);
+}
+
+void WireAudit::hear_ack(const Look& look) {
+  const SegmentIn& s = look.view.segment;
+  Way& own = look.own;
+  if (!s.flags.ack() || !own.begun) return;
+  const Seq edge = s.ack + (std::uint32_t{s.window} << (s.flags.syn() ? 0 : scale(look.peer, own)));
+  const bool moved = after(edge, own.offered);
+  if (moved) own.offered = edge;
+  own.timeouts = 0;
+  own.alone = false;
+  if (after(s.ack, own.una)) {
+    // Three duplicates and a partial ACK may come before the end had its turn.
+    if (own.duplicates >= 3) {
+      own.recovering = true;
+      own.recover = own.nxt;
+    }
+    own.una = s.ack;
+    own.duplicates = 0;
+    own.progress = look.now;
+    while (!own.flight.empty() && at_or_before(own.flight.front().to, s.ack)) {
+      own.flight.pop_front();
+    }
+  } else if (s.ack == own.una && s.length() == 0) {
+    ++own.duplicates;
+  }
+}
+
+void WireAudit::hear_text(const Look& look, bool whole) {
+  const SegmentIn& s = look.view.segment;
+  Way& own = look.own;
+  const Way& peer = look.peer;
+  if (s.options.has_timestamps()) {
+    own.early_stamps.emplace_back(s.seq, s.options.tsval);
+    if (s.flags.syn() && (!own.echo_known || !own.acking)) {
+      own.echo_known = true;
+      own.echo = s.options.tsval;
+    }
+  }
+  if (s.length() == 0) return;
+  const std::uint64_t from = bytes_between(peer.iss, s.seq);
+  const std::uint64_t whole_before = own.arrived.whole();
+  own.arrived.add(from, from + s.length());
+  if (!whole || !calm_ || !exact(look.side) || s.flags.syn() || !own.synchronized) return;
+  const Talk& talk = (*talks_[static_cast<std::size_t>(look.side)])[look.index];
+  if (talk.phase != Talk::Phase::open || before(s.ack, own.una)) return;
+  const Duration patience = config(look.side).delayed_ack + 20ms + neighbour_time_;
+  own.answer_by = std::min(own.answer_by, look.now + patience);
+  if (own.full_segments == 0) own.full_next = own.last_ack;
+  const bool next = s.seq == own.full_next && from == whole_before;
+  // Pieces shorter than a full segment are not recognized as parts of one.
+  const bool in_pieces = plan_.end[static_cast<std::size_t>(look.side)].rx_piece_bytes != 0;
+  if (next && !in_pieces && s.payload.size() >= 1000 && ++own.full_segments >= 2) {
+    own.full_by = std::min(own.full_by, look.now + 5ms + neighbour_time_);
+  }
+  if (own.full_segments != 0 && next) own.full_next = s.seq + s.length();
+}
+
+}  // namespace millrace::sim

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The second oracle: looks at frames alone, never into an endpoint, and judges every segment that
+// an end sends by what that end has been sent before. What it holds to, with the numbers of
+// README.md:
+//
+//   W1  acknowledgments never go back and never cover what has not arrived (RFC 9293 §3.4)
+//   W2  the right edge of the window never goes back, and moves by worthwhile steps (§3.8.6.2.2)
+//   W3  nothing beyond the window offered, but a probe of one byte (§3.8.6.1)
+//   W4  every byte of every segment, again or not, is that of its stream; one FIN, nothing behind
+//   it W5  SACK blocks lie beyond the ACK, inside the window, disjoint, over bytes that arrived W6
+//   timestamps run with the clock; the echo is TS.Recent, of a segment that was next (RFC 7323
+//       §4.3)
+//   W7  retransmissions have a reason: a timeout, three duplicates, a partial ACK (RFC 5681, 6298)
+//   W8  timeouts double, and leave one segment in flight (RFC 6298 §5.5, RFC 5681 §3.1)
+//   W9  every segment with text is answered in time, two full ones at once (RFC 9293 §3.8.6.3)
+//   W10 no second short segment while one is in flight, where Nagle says so (§3.7.4)
+//   W11 a RST is one that the peer will believe (§3.10.7.4)
+//   W12 SYNs are sent no more often than their limit says (invariant 18)
+//
+// Checks of time are made only of ends without faults and with memory enough: others have reasons
+// that frames do not tell.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tests/sim/byte_set.h"
+#include "tests/sim/frame_view.h"
+#include "tests/sim/pattern.h"
+#include "tests/sim/plan.h"
+#include "tests/sim/stream_app.h"
+
+namespace millrace::sim {
+
+class WireAudit {
+ public:
+  using Talks = std::array<const std::vector<Talk>*, 2>;
+
+  WireAudit(const Plan& plan, const PortBook& ports, const Talks& talks);
+
+  /// `side` has put `frame` on the wire. Returns the tag that travels with it: whose it is.
+  std::uint32_t sent(int side, std::span<const std::byte> frame, Instant now);
+  /// It has come into the port of `side`. `whole`: as it was sent, bit by bit; else perhaps.
+  void delivered(int side, std::uint32_t tag, std::span<const std::byte> frame, bool whole,
+                 Instant now);
+  /// The first thing that did not hold, or nothing.
+  [[nodiscard]] const std::string& complaint() const { return complaint_; }
+
+  // ---- evidence for the verdict: what `side` has been told of a connection
+  /// When something of the peer's last came in whole.
+  [[nodiscard]] Instant heard(std::size_t connection, int side) const;
+  /// When the peer last acknowledged something new.
+  [[nodiscard]] Instant progress(std::size_t connection, int side) const;
+
+ private:
+  struct Sent {
+    tcp::Seq from, to;
+    Instant at;
+    tcp::Seq offered;  // the edge at that time
+  };
+  /// What one end of a connection has said and heard.
+  struct Way {
+    // said
+    bool begun = false;  // SYN or SYN-ACK sent
+    tcp::Seq iss, nxt;
+    tcp::Options syn;
+    bool fin = false;
+    tcp::Seq fin_end;
+    bool acking = false;
+    tcp::Seq last_ack, edge;
+    bool clamped = false;  // the last window field could not say more
+    bool synchronized = false;
+    bool stamped = false;
+    std::uint32_t last_tsval = 0;
+    std::int64_t stamp_base = 0;  // TSval less our clock in milliseconds
+    std::deque<Sent> flight;
+    tcp::Seq short_end;
+    bool has_short = false;
+    unsigned syns = 0;
+    // heard
+    tcp::Seq una, offered;
+    ByteSet arrived;  // of the peer's stream
+    unsigned duplicates = 0, syns_heard = 0;
+    bool echo_known = false;
+    std::uint32_t echo = 0;
+    std::vector<std::pair<tcp::Seq, std::uint32_t>> early_stamps;
+    Instant heard{}, progress{};
+    // retransmission
+    tcp::Seq recover;
+    bool recovering = false, alone = false;
+    unsigned timeouts = 0;  // in a row, with nothing heard between
+    Duration gap{0};
+    // duty to answer
+    Instant answer_by = Instant::max();
+    Instant full_by = Instant::max();
+    unsigned full_segments = 0;
+    tcp::Seq full_next;
+  };
+  struct Flow {
+    std::array<Way, 2> way;
+    bool muddled = false;  // two incarnations of one plan: no more to be told apart
+  };
+  /// One segment on its way out, with whose it is.
+  struct Look {
+    const FrameView& view;
+    std::size_t index;
+    int side;
+    Instant now;
+    Way& own;
+    Way& peer;
+  };
+
+  [[nodiscard]] std::uint32_t find(int side, const FrameView& view);
+  void begin(const Look& look, Flow& flow);
+  void check_sent(const Look& look);
+  void check_ack(const Look& look);
+  void check_edge(const Look& look);
+  void check_text(const Look& look);
+  void check_sack(const Look& look);
+  void check_stamps(const Look& look);
+  void check_reset(const Look& look);
+  void check_again(const Look& look);
+  void check_timeout(const Look& look, Duration gap);
+  void check_nagle(const Look& look);
+  void check_duty(const Look& look);
+  void note_sent(const Look& look);
+  void hear_ack(const Look& look);
+  void hear_text(const Look& look, bool whole);
+  [[nodiscard]] bool exact(int side) const { return exact_[static_cast<std::size_t>(side)]; }
+  [[nodiscard]] int scale(const Way& of, const Way& other) const;
+  [[nodiscard]] std::uint32_t full_payload(const Look& look) const;
+  [[nodiscard]] const tcp::TcpConfig& config(int side) const {
+    return plan_.end[static_cast<std::size_t>(side)].tcp;
+  }
+  void complain(const Look& look, const std::string& what);
+
+  const Plan& plan_;
+  const PortBook& ports_;
+  Talks talks_;
+  Pattern pattern_;
+  std::array<bool, 2> exact_{};
+  bool calm_ = true;            // no end has faults
+  Duration neighbour_time_{0};  // how long an answer may wait for the neighbour's address
+  std::vector<Flow> flows_;
+  std::string complaint_;
+};
+
+}  // namespace millrace::sim

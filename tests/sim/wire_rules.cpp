@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What an end may say, after all that it has said and heard: W1 to W11 of wire_audit.h.
+#include <algorithm>
+
+#include "tests/sim/wire_audit.h"
+
+namespace millrace::sim {
+
+using tcp::SegmentIn;
+using tcp::Seq;
+
+namespace {
+
+std::string number(std::uint64_t n) { return std::to_string(n); }
+
+}  // namespace
+
+void WireAudit::check_sent(const Look& look) {
+  check_duty(look);
+  check_stamps(look);
+  if (look.view.segment.flags.ack()) {
+    check_ack(look);
+    check_edge(look);
+    check_sack(look);
+  }
+  if (look.view.segment.flags.syn()) return;
+  check_text(look);
+  check_again(look);
+  check_nagle(look);
+}
+
+// W1
+void WireAudit::check_ack(const Look& look) {
+  const SegmentIn& s = look.view.segment;
+  if (look.own.acking && before(s.ack, look.own.last_ack)) {
+    return complain(look, "W1: an ACK that goes back");
+  }
+  const std::uint64_t arrived = look.own.arrived.whole();
+  const std::uint64_t acked = bytes_between(look.peer.iss, s.ack);
+  if (acked > arrived) {
+    complain(look, "W1: an ACK of " + number(acked) + " where " + number(arrived) + " arrived");
+  }
+}
+
+// W2. A scaled field is rounded, by up to a unit.
+void WireAudit::check_edge(const Look& look) {
+  const SegmentIn& s = look.view.segment;
+  const int shift = s.flags.syn() ? 0 : scale(look.own, look.peer);
+  const std::uint32_t unit = 1U << shift;
+  const Seq edge = s.ack + (std::uint32_t{s.window} << shift);
+  if (!look.own.acking || !look.own.synchronized) return;
+  Way& own = look.own;
+  if (before(edge + (unit - 1), look.own.edge) && s.window != 0xffff) {
+    return complain(look, "W2: the right edge went back by " +
+                              number(bytes_between(edge, look.own.edge)) + " in units of " +
+                              number(unit));
+  }
+  const std::int32_t step = distance(look.own.edge, edge);
+  const std::uint32_t buffer = config(look.side).receive_buffer;
+  const auto worthwhile = static_cast<std::int32_t>(std::min(buffer / 2, full_payload(look)));
+  const bool clamped = own.clamped || s.window == 0xffff;
+  if (step >= static_cast<std::int32_t>(2 * unit) && step < worthwhile && !clamped) {
+    complain(look, "W2: the window opens by " + number(static_cast<std::uint64_t>(step)) +
+                       ", which is silly");
+  }
+}
+
+// W3, W4
+void WireAudit::check_text(const Look& look) {
+  const SegmentIn& s = look.view.segment;
+  Way& own = look.own;
+  if (s.length() == 0) return;
+  const Seq end = s.seq + s.length();
+  if (after(end, tcp::later_of(own.offered, own.una + 1))) {
+    return complain(look, "W3: " + number(bytes_between(own.offered, end)) + " bytes of " +
+                              number(s.length()) + " beyond the window offered");
+  }
+  const std::uint32_t at = bytes_between(own.iss + 1, s.seq);
+  if (!pattern_.matches(look.index, look.side, at, s.payload)) {
+    return complain(look, "W4: other bytes than the stream has at " + number(at));
+  }
+  if (s.flags.fin()) {
+    if (own.fin && end != own.fin_end) return complain(look, "W4: a FIN at another place");
+    const auto& talk = (*talks_[static_cast<std::size_t>(look.side)])[look.index];
+    if (at + s.payload.size() != talk.sent) complain(look, "W4: a FIN before the end");
+  } else if (own.fin && !before(end, own.fin_end)) {
+    complain(look, "W4: text behind the FIN");
+  }
+}
+
+// W5
+void WireAudit::check_sack(const Look& look) {
+  const SegmentIn& s = look.view.segment;
+  const std::span blocks(s.options.sack.data(), s.options.sack_count);
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const auto [left, right] = blocks[i];
+    const std::uint32_t from = bytes_between(look.peer.iss, left);
+    const std::uint32_t to = bytes_between(look.peer.iss, right);
+    if (!before(left, right) || !after(left, s.ack)) {
+      return complain(look, "W5: an empty SACK block, or one that touches the ACK");
+    }
+    if (!look.own.arrived.has(from, to)) return complain(look, "W5: SACK of what never arrived");
+    for (std::size_t j = 0; j < i; ++j) {
+      if (before(left, blocks[j].right) && before(blocks[j].left, right)) {
+        return complain(look, "W5: SACK blocks that overlap");
+      }
+    }
+  }
+}
+
+// W6
+void WireAudit::check_stamps(const Look& look) {
+  const SegmentIn& s = look.view.segment;
+  Way& own = look.own;
+  const bool agreed = own.syn.has_timestamps() && look.peer.syn.has_timestamps();
+  if (!s.options.has_timestamps()) {
+    if (agreed && own.synchronized) complain(look, "W6: no timestamp");
+    return;
+  }
+  const std::uint32_t tsval = s.options.tsval;
+  const std::int64_t base =
+      std::int64_t{tsval} - static_cast<std::int64_t>(timestamp_clock(look.now));
+  if (!own.stamped) {
+    own.stamped = true;
+    own.last_tsval = tsval;
+    own.stamp_base = base;
+  }
+  if (static_cast<std::int32_t>(tsval - own.last_tsval) < 0) {
+    return complain(look, "W6: a timestamp that goes back");
+  }
+  own.last_tsval = tsval;
+  // A frame may have been waiting for its neighbour's address.
+  const auto drift = static_cast<std::int32_t>(base - own.stamp_base);
+  if (exact(look.side) && (drift < -3000 || drift > 3000)) {
+    return complain(look, "W6: timestamps that do not run with the clock");
+  }
+  if (!agreed || !s.flags.ack()) return;
+  {
+    // An ACK may have been sent and have found no neighbour.
+    const Seq acked = own.acking && calm_ ? own.last_ack : calm_ ? look.peer.iss + 1 : s.ack;
+    std::erase_if(own.early_stamps, [&](const auto& stamp) {
+      if (after(stamp.first, acked)) return false;
+      if (static_cast<std::int32_t>(stamp.second - own.echo) > 0) own.echo = stamp.second;
+      return true;
+    });
+  }
+  if (!own.echo_known || static_cast<std::int32_t>(s.options.tsecr - own.echo) > 0) {
+    complain(look, "W6: an echo of a timestamp that was not next");
+  }
+}
+
+// W11
+void WireAudit::check_reset(const Look& look) {
+  const SegmentIn& s = look.view.segment;
+  if (s.flags.ack() || !look.own.synchronized) return;
+  if (after(s.seq, look.own.offered)) complain(look, "W11: a RST beyond the peer's window");
+}
+
+std::uint32_t WireAudit::full_payload(const Look& look) const {
+  const std::uint16_t headers = look.view.ipv6 ? 60 : 40;
+  std::uint32_t mss = static_cast<std::uint32_t>(config(look.side).mtu - headers);
+  if (look.peer.syn.has_mss()) mss = std::min<std::uint32_t>(mss, look.peer.syn.mss);
+  const bool stamps = look.own.syn.has_timestamps() && look.peer.syn.has_timestamps();
+  return stamps ? mss - 12 : mss;
+}
+
+// W7: the segment at SND.UNA, again.
+void WireAudit::check_again(const Look& look) {
+  const SegmentIn& s = look.view.segment;
+  Way& own = look.own;
+  if (s.length() == 0 || !exact(look.side)) return;
+  const Seq end = s.seq + s.length();
+  if (own.alone && after(end, own.una + full_payload(look) + 1)) {
+    return complain(look, "W8: more than a segment after a timeout");
+  }
+  if (s.seq != own.una || s.seq == own.nxt) return;
+  const auto last = std::find_if(own.flight.rbegin(), own.flight.rend(), [&](const Sent& f) {
+    return at_or_before(f.from, s.seq) && after(f.to, s.seq);
+  });
+  if (last == own.flight.rend()) return;
+  const Duration gap = look.now - last->at;
+  const bool opened = own.offered != last->offered;
+  const bool recovering = own.recovering && before(own.una, own.recover);
+  own.recovering = true;
+  own.recover = own.nxt;
+  if (gap + 2 * kTick >= config(look.side).min_rto) {
+    if (!recovering && own.duplicates < 3 && !opened) check_timeout(look, gap);
+    return;
+  }
+  if (own.duplicates >= 3 || recovering || opened) return;
+  complain(look, "W7: sent again after " + number(to_us(gap)) + " us and " +
+                     number(own.duplicates) + " duplicates");
+}
+
+// W8
+void WireAudit::check_timeout(const Look& look, Duration gap) {
+  Way& own = look.own;
+  ++own.timeouts;
+  const Duration least = std::min(own.gap * 9 / 5, config(look.side).max_rto * 9 / 10);
+  if (own.timeouts > 2 && gap < least) {
+    complain(look, "W8: timeout number " + number(own.timeouts) + " after " + number(to_us(gap)) +
+                       " us, the one before after " + number(to_us(own.gap)));
+  }
+  own.gap = gap;
+  own.alone = true;
+}
+
+// W9: called before the next segment either way.
+void WireAudit::check_duty(const Look& look) {
+  Way& own = look.own;
+  if (look.now > own.answer_by) complain(look, "W9: nothing, where an ACK was due");
+  if (look.now > own.full_by) complain(look, "W9: no ACK of two full segments");
+}
+
+// W10, as Minshall has it.
+void WireAudit::check_nagle(const Look& look) {
+  const SegmentIn& s = look.view.segment;
+  Way& own = look.own;
+  if (s.payload.empty() || s.seq != own.nxt) return;
+  const std::uint32_t full = full_payload(look);
+  if (s.payload.size() + 40 >= full) return;
+  const auto side = static_cast<std::size_t>(look.side);
+  const Talk& talk = (*talks_[side])[look.index];
+  const bool off = !config(look.side).nagle || plan_.connections[look.index].side[side].nodelay ||
+                   talk.shut || talk.released;
+  const bool room = bytes_between(s.seq, own.offered) >= full;
+  const bool in_flight = own.has_short && after(own.short_end, own.una);
+  if (!off && room && in_flight && s.flags.psh()) {
+    complain(look, "W10: a short segment while another is in flight, up to " +
+                       number(bytes_between(own.una, own.short_end)) + " beyond SND.UNA at " +
+                       number(bytes_between(own.iss, own.una)));
+  }
+  if (!room) return;
+  own.has_short = true;
+  own.short_end = s.seq + s.length();
+}
+
+void WireAudit::note_sent(const Look& look) {
+  const SegmentIn& s = look.view.segment;
+  Way& own = look.own;
+  if (s.flags.ack()) {
+    const int shift = s.flags.syn() ? 0 : scale(own, look.peer);
+    const Seq edge = s.ack + (std::uint32_t{s.window} << shift);
+    if (!own.acking || !own.synchronized || after(edge, own.edge)) own.edge = edge;
+    own.last_ack = s.ack;
+    own.acking = true;
+    own.clamped = s.window == 0xffff;
+    if (!s.flags.syn()) own.synchronized = true;
+  }
+  if (s.length() == 0 || s.flags.syn()) return;
+  const Seq end = s.seq + s.length();
+  if (s.flags.fin()) {
+    own.fin = true;
+    own.fin_end = end;
+  }
+  own.flight.push_back({s.seq, end, look.now, own.offered});
+  own.nxt = tcp::later_of(own.nxt, end);
+}
+
+}  // namespace millrace::sim
