@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include "tcp/connection/reassembly.h"
 #include "tcp/connection/timers.h"
 
 namespace millrace::sim {
@@ -63,7 +64,11 @@ std::string Invariants::check(Instant now) {
   if (seen_.size() < impl_.connections.touched()) seen_.resize(impl_.connections.touched());
   for (std::uint32_t i = 0; i < impl_.connections.touched(); ++i) {
     const Connection& c = impl_.connections[i];
-    if (c.generation == 0 || tcp::is_over(c)) {
+    const bool over = c.generation == 0 || tcp::is_over(c);
+    if (seen_[i].state != State::closed && (over || seen_[i].generation != c.generation)) {
+      watch_.has_ended(seen_[i].tuple, now);
+    }
+    if (over) {
       seen_[i].state = State::closed;
       continue;
     }
@@ -73,6 +78,7 @@ std::string Invariants::check(Instant now) {
              wrong;
     }
   }
+  if (std::string wrong = watch_.check(now); !wrong.empty()) return wrong;
   return check_counts();
 }
 
@@ -82,6 +88,7 @@ std::string Invariants::check_connection(const Connection& c, Seen& seen, std::u
     seen = {};
     seen.generation = c.generation;
     seen.state = c.state;
+    seen.tuple = impl_.tuple_of(c);
     if (impl_.resolve({index, 0}) != nullptr) return "8: generation 0 resolves";
   } else if ((reachable(seen.state) & bit(c.state)) == 0) {
     return "7: came from " + std::string(name_of(seen.state));
@@ -94,6 +101,8 @@ std::string Invariants::check_connection(const Connection& c, Seen& seen, std::u
   if (is_synchronized(c.state)) {
     wrong = check_sequences(c, seen);
     if (wrong.empty()) wrong = check_congestion(c, seen);
+    if (wrong.empty()) wrong = check_loss(c, seen);
+    if (wrong.empty()) wrong = check_reassembly(c);
   }
   if (wrong.empty()) wrong = check_send_queue(c);
   if (wrong.empty()) wrong = check_timers(c, now);
@@ -104,6 +113,7 @@ std::string Invariants::check_connection(const Connection& c, Seen& seen, std::u
   seen.rcv_nxt = c.rcv_nxt;
   seen.rcv_adv = c.rcv_adv;
   seen.allowance = c.congestion.cwnd;
+  seen.recovering = c.send != kNil && impl_.stores.send[c.send].in_recovery;
   if (c.send != kNil) {
     const std::int64_t with = std::int64_t{c.congestion.cwnd} + impl_.stores.send[c.send].inflation;
     seen.allowance = static_cast<std::uint32_t>(std::max<std::int64_t>(with, seen.allowance));
@@ -192,6 +202,39 @@ std::string Invariants::check_congestion(const Connection& c, const Seen& seen) 
   return {};
 }
 
+/// RFC 5681 §3.2: where loss was found the window is half of what was in flight.
+std::string Invariants::check_loss(const Connection& c, const Seen& seen) const {
+  if (c.send == kNil || !seen.synchronized || c.snd_una != seen.snd_una) return {};
+  const tcp::SendState& s = impl_.stores.send[c.send];
+  if (!s.in_recovery || seen.recovering) return {};
+  const std::uint32_t flight = tcp::bytes_between(c.snd_una, c.snd_nxt);
+  const std::uint32_t most = std::max(flight / 2, 2U * c.mss);
+  if (c.congestion.cwnd > most || c.congestion.ssthresh > most) {
+    return "15: cwnd " + number(c.congestion.cwnd) + " after a loss with " + number(flight) +
+           " in flight";
+  }
+  return s.dup_acks < 3 ? "15: loss without three duplicates" : "";
+}
+
+/// Ranges are sorted, apart from each other, between RCV.NXT and the edge, and each has its pages.
+std::string Invariants::check_reassembly(const Connection& c) const {
+  if (c.receive == kNil || impl_.stores.receive[c.receive].reassembly == kNil) return {};
+  const tcp::ReceiveState& r = impl_.stores.receive[c.receive];
+  const auto* q =
+      reinterpret_cast<const tcp::Reassembly*>(impl_.stores.blocks[r.reassembly].bytes.data());
+  if (q->range_count == 0) return "5: an empty reassembly that is kept";
+  if (q->range_count > tcp::kMaxRanges || q->page_count > tcp::kMaxPages) return "5: too much";
+  Seq free_from = c.rcv_nxt + 1;
+  for (std::uint32_t i = 0; i < q->range_count; ++i) {
+    const auto [left, right] = q->ranges[i];
+    if (before(left, free_from)) return "5: ranges that touch, or out of order";
+    if (!before(left, right)) return "5: an empty range";
+    free_from = right + 1;
+  }
+  if (after(free_from - 1, c.rcv_adv)) return "5: a range beyond the window";
+  return {};
+}
+
 std::string Invariants::check_timers(const Connection& c, Instant now) const {
   const auto deadline = tcp::earliest_deadline(c);
   // One that still has something to send gets its timer when it has sent.
@@ -263,6 +306,9 @@ std::string Invariants::check_counts() const {
       return "12: " + number(n.in_state[static_cast<std::size_t>(s)]) + " are " +
              std::string(name_of(s)) + ", the count says " + number(impl_.states.of(s));
     }
+  }
+  for (std::uint16_t l = 0; l < impl_.listeners.open_count(); ++l) {
+    if (impl_.half_open.size_of(l) > impl_.listeners[l].backlog) return "12: more than the backlog";
   }
   const std::uint64_t entries = n.indexed + impl_.half_open.size() + impl_.time_wait.size();
   if (impl_.index.size() != entries) {

@@ -14,18 +14,20 @@
 #include "tcp/connection/config.h"
 #include "tcp/endpoint/endpoint.h"
 #include "tcp/endpoint/inspect.h"
+#include "tests/sim/time_wait_watch.h"
 
 namespace millrace::sim {
 
 class Invariants {
  public:
   Invariants(const tcp::Endpoint& endpoint, const tcp::TcpConfig& config)
-      : impl_(tcp::inspect(endpoint)), config_(config) {}
+      : impl_(tcp::inspect(endpoint)), config_(config), watch_(impl_) {}
 
   /// A sentence about the first thing that does not hold, or nothing.
   [[nodiscard]] std::string check(Instant now);
   /// What must hold when every connection is gone: each pool as full as it began.
   [[nodiscard]] std::string check_empty() const;
+  [[nodiscard]] TimeWaitWatch& time_wait() { return watch_; }
 
  private:
   /// What was seen of a connection at the last check.
@@ -35,6 +37,8 @@ class Invariants {
     tcp::Seq snd_una, snd_nxt, rcv_nxt, rcv_adv, right_edge;
     std::uint32_t allowance = 0;  // cwnd and inflation
     bool synchronized = false;
+    bool recovering = false;
+    FourTuple tuple;
   };
 
   [[nodiscard]] std::string check_connection(const tcp::Connection& c, Seen& seen,
@@ -43,6 +47,8 @@ class Invariants {
   [[nodiscard]] std::string check_send_queue(const tcp::Connection& c) const;
   [[nodiscard]] bool cursor_is_right(const tcp::Connection& c, const tcp::SendState& s) const;
   [[nodiscard]] std::string check_congestion(const tcp::Connection& c, const Seen& seen) const;
+  [[nodiscard]] std::string check_loss(const tcp::Connection& c, const Seen& seen) const;
+  [[nodiscard]] std::string check_reassembly(const tcp::Connection& c) const;
   [[nodiscard]] std::string check_timers(const tcp::Connection& c, Instant now) const;
   struct Census {
     std::uint64_t filed = 0, indexed = 0;
@@ -54,6 +60,7 @@ class Invariants {
   const tcp::EndpointImpl& impl_;
   const tcp::TcpConfig& config_;
   std::vector<Seen> seen_;
+  TimeWaitWatch watch_;
 };
 
 }  // namespace millrace::sim

@@ -130,13 +130,6 @@ EndPlan draw_end(Random& r) {
 
 }  // namespace
 
-bool ConnectionPlan::may_break() const {
-  for (const SidePlan& s : side) {
-    if (s.ending == Ending::abort || s.ending == Ending::close_early) return true;
-  }
-  return false;
-}
-
 Duration Fault::length() const {
   switch (kind) {
     case FaultKind::none:
@@ -158,32 +151,6 @@ Duration Fault::length() const {
       return 5s;
   }
   return 0s;
-}
-
-bool Plan::harsh() const {
-  for (const Impairment& i : way) {
-    if (i.loss > 0.08) return true;
-    // A queue that holds less than a few segments loses as much as a bad wire does.
-    if (i.bits_per_second > 0 && i.queue_bytes < 20'000) return true;
-  }
-  for (const Fault& f : faults) {
-    switch (f.kind) {
-      case FaultKind::pool_dry:
-      case FaultKind::link_down:
-      case FaultKind::gone:
-        return true;
-      case FaultKind::none:
-      case FaultKind::allocate_fails:
-      case FaultKind::tx_full:
-      case FaultKind::tx_partial:
-      case FaultKind::clock_forward:
-      case FaultKind::clock_second:
-      case FaultKind::clock_back:
-      case FaultKind::stall:
-        break;
-    }
-  }
-  return scarce();
 }
 
 Plan calm_plan(std::uint64_t seed) {
@@ -213,6 +180,10 @@ Plan make_plan(std::uint64_t seed) {
     if (i > 0 && r.chance(0.2)) follow(p.connections[i - 1], p.connections[i], i - 1);
   }
   p.heal_at = 20s;
+  if (r.chance(0.5)) p.forged = 0.3 * r.unit();
+  for (EndPlan& e : p.end) {
+    if (r.chance(0.2)) e.backlog = static_cast<std::uint32_t>(r.magnitude(1, 64));
+  }
   return p;
 }
 

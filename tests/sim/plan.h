@@ -51,9 +51,6 @@ struct ConnectionPlan {
   /// Opens only when that one has ended well, from the same port: TIME-WAIT and its rules.
   std::optional<std::size_t> after;
   std::array<SidePlan, 2> side;
-
-  /// True if the plan itself lets the stream end before its last byte.
-  [[nodiscard]] bool may_break() const;
 };
 
 /// One local fault on one end.
@@ -90,7 +87,8 @@ struct EndPlan {
       0;  // 0: frames arrive whole; else in pieces, as from scattering ports
   tcp::TimeWaitReuse reuse = tcp::TimeWaitReuse::timestamp;
   tcp::TimeWaitOverflow overflow = tcp::TimeWaitOverflow::recycle_oldest;
-  std::uint32_t scarcity = 0;  // 0: plenty of everything; else pools of about this many objects
+  std::uint32_t backlog = 4096;  // of the listener
+  std::uint32_t scarcity = 0;    // 0: plenty of everything; else pools of about this many objects
 };
 
 struct Plan {
@@ -99,11 +97,10 @@ struct Plan {
   std::array<EndPlan, 2> end;
   std::vector<Fault> faults;
   std::vector<ConnectionPlan> connections;
+  double forged = 0;    // how often an iteration is followed by a forged segment
   Duration heal_at{0};  // from here on the network does no harm
 
   [[nodiscard]] bool scarce() const { return end[0].scarcity + end[1].scarcity > 0; }
-  /// True if losses are so heavy that giving up is a legitimate end.
-  [[nodiscard]] bool harsh() const;
   [[nodiscard]] std::string describe() const;
 };
 

@@ -86,8 +86,10 @@ void Simulation::build_end(int side) {
   end->endpoint = std::move(endpoint).value();
   tcp::ListenRequest listen;
   listen.port = kListenPort;
+  listen.backlog = p.backlog;
   MR_CHECK(end->endpoint->listen(listen).ok());
-  end->app = std::make_unique<StreamApp>(plan_, side, host_of(side), host_of(1 - side), ports_);
+  end->app =
+      std::make_unique<StreamApp>(plan_, side, host_of(side), host_of(1 - side), ports_, now_);
 
   WorkerConfig config;
   config.interface.mac = port.info.mac;
@@ -97,6 +99,9 @@ void Simulation::build_end(int side) {
   config.max_segment_bytes = p.tcp.max_segment_burst;
   end->worker = std::make_unique<Worker>(config, *end->port, *end->endpoint, *end->app, nullptr);
   end->invariants = std::make_unique<Invariants>(*end->endpoint, p.tcp);
+  end->forger = std::make_unique<Forger>(*end->endpoint, end->invariants->time_wait(),
+                                         plan_.seed * 2 + static_cast<std::uint64_t>(side));
+  end->whim = test::Random(~plan_.seed + static_cast<std::uint64_t>(side));
   ends_[static_cast<std::size_t>(side)] = std::move(end);
 }
 
@@ -216,6 +221,15 @@ void Simulation::poll(int side) {
   if (!end.app->complaints().empty()) fail(end.app->complaints().front());
   const std::string broken = end.invariants->check(end.app->last_now());
   if (!broken.empty()) fail("end " + std::to_string(side) + ": " + broken);
+  if (!over_ && !healed_ && end.whim.chance(plan_.forged)) forge(side);
+}
+
+/// One lie, between two iterations of the worker.
+void Simulation::forge(int side) {
+  End& end = *ends_[static_cast<std::size_t>(side)];
+  const std::string effect = end.forger->strike(end.app->last_now());
+  if (!effect.empty()) fail("end " + std::to_string(side) + ": " + effect);
+  end.next_poll = now_ + kBusyStep;
 }
 
 void Simulation::step() {

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "dataplane/worker.h"
+#include "tests/sim/forger.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/link.h"
 #include "tests/sim/plan.h"
@@ -62,6 +63,8 @@ class Simulation {
     std::unique_ptr<StreamApp> app;
     std::unique_ptr<Worker> worker;
     std::unique_ptr<Invariants> invariants;
+    std::unique_ptr<Forger> forger;
+    test::Random whim{0};
     Duration clock_offset{0};
     Instant next_poll = kStart;
     bool stalled = false;
@@ -79,12 +82,24 @@ class Simulation {
   void apply_script();
   void apply_fault(const Fault& fault, bool begins);
   void deliver_due();
+  void forge(int side);
   void heed_audit();
   void poll(int side);
   void note(const void* data, std::size_t bytes);
   void fail(const std::string& what);
   [[nodiscard]] bool quiet() const;
   void judge_connections(RunResult& result);
+  [[nodiscard]] std::string tell(std::size_t index, int side) const;
+  [[nodiscard]] std::string judge_end(std::size_t index, int side) const;
+  [[nodiscard]] std::string judge_bytes(std::size_t index, int side) const;
+  [[nodiscard]] std::string unexcused(std::size_t index, int side) const;
+  [[nodiscard]] bool reset_is_right(std::size_t index, int side) const;
+  [[nodiscard]] bool silence_is_right(std::size_t index, int side) const;
+  [[nodiscard]] bool stayed_too_short(std::size_t index, int side) const;
+  [[nodiscard]] Instant end_of_trouble() const;
+  [[nodiscard]] const Talk& talk(std::size_t index, int side) const {
+    return ends_[static_cast<std::size_t>(side)]->app->talks()[index];
+  }
   void judge_accounts();
 
   Plan plan_;

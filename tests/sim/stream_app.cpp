@@ -12,12 +12,14 @@ using tcp::Event;
 using tcp::EventKind;
 using Phase = Talk::Phase;
 
-StreamApp::StreamApp(const Plan& plan, int side, const Host& own, const Host& peer, PortBook& ports)
+StreamApp::StreamApp(const Plan& plan, int side, const Host& own, const Host& peer, PortBook& ports,
+                     const Instant& clock)
     : plan_(plan),
       side_(side),
       own_(own),
       peer_(peer),
       ports_(ports),
+      clock_(clock),
       pattern_(plan.seed),
       talks_(plan.connections.size()),
       had_data_(plan.connections.size()) {}
@@ -64,6 +66,7 @@ void StreamApp::begin(std::size_t index, tcp::ConnectionId id, Instant now) {
   Talk& t = talks_[index];
   t.id = id;
   t.born = t.next_write = t.next_read = now;
+  t.began = clock_;
 }
 
 void StreamApp::open_due(tcp::Endpoint& endpoint, Instant now) {
@@ -154,6 +157,7 @@ void StreamApp::on_event(tcp::Endpoint& endpoint, const Event& e, Instant now) {
     case EventKind::connected:
       if (t.phase != Phase::opening) complain(index, "connected, but it was not opening");
       t.phase = Phase::open;
+      t.connected = true;
       t.next_write = now;
       break;
     case EventKind::data:
@@ -192,6 +196,7 @@ void StreamApp::on_accepted(tcp::Endpoint& endpoint, const Event& e, Instant now
   }
   begin(index, e.connection, now);
   talks_[index].phase = Phase::open;
+  talks_[index].connected = true;
   endpoint.set_user(e.connection, static_cast<std::uint32_t>(index));
   if (mine(index).nodelay) endpoint.set_nodelay(e.connection, true);
 }
@@ -234,6 +239,7 @@ void StreamApp::on_closed(const Event& e, std::size_t index) {
   Talk& t = talks_[index];
   t.phase = Phase::closed;
   t.reason = e.reason;
+  t.over = clock_;
   t.ended = last_now_;
   if (e.reason == CloseReason::none) complain(index, "closed without a reason");
   want(last_now_ + 1us);  // for whoever waits for this one's tuple

@@ -44,6 +44,9 @@ struct Talk {
   Instant ended{};
   Instant next_write{};
   Instant next_read{};
+  bool connected = false;  // it was open at some time
+  Instant began{};         // by the time outside
+  Instant over{};
 };
 
 /// Which connection a port of the opener belongs to: the accepting end looks here.
@@ -51,7 +54,9 @@ using PortBook = std::map<std::pair<int, std::uint16_t>, std::size_t>;
 
 class StreamApp final : public tcp::App {
  public:
-  StreamApp(const Plan& plan, int side, const Host& own, const Host& peer, PortBook& ports);
+  /// `clock` is the time outside, which no fault can move.
+  StreamApp(const Plan& plan, int side, const Host& own, const Host& peer, PortBook& ports,
+            const Instant& clock);
 
   void on_events(tcp::Endpoint& endpoint, std::span<const tcp::Event> events, Instant now) override;
 
@@ -93,6 +98,7 @@ class StreamApp final : public tcp::App {
   Host own_;
   Host peer_;
   PortBook& ports_;
+  const Instant& clock_;
   Pattern pattern_;
   std::vector<Talk> talks_;
   std::vector<bool> had_data_;  // a data event in this batch

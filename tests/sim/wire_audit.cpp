@@ -40,6 +40,14 @@ Instant WireAudit::progress(std::size_t connection, int side) const {
   return flows_[connection].way[static_cast<std::size_t>(side)].progress;
 }
 
+Instant WireAudit::finished(std::size_t connection, int side) const {
+  return flows_[connection].way[static_cast<std::size_t>(side)].finished;
+}
+
+unsigned WireAudit::tries(std::size_t connection, int side) const {
+  return flows_[connection].way[static_cast<std::size_t>(side)].tries;
+}
+
 /// The planned connection that a segment from `side` belongs to, plus one; 0 if none. An end that
 /// was not told of the latest one on these ports still speaks for the one before.
 std::uint32_t WireAudit::find(int side, const FrameView& view) {
@@ -67,6 +75,7 @@ std::uint32_t WireAudit::sent(int side, std::span<const std::byte> frame, Instan
   Flow& flow = flows_[tag - 1];
   const auto own = static_cast<std::size_t>(side);
   const Look look{*view, tag - 1, side, now, flow.way[own], flow.way[1 - own]};
+  if (!is_over(look)) ++look.own.tries;
   if (view->segment.flags.syn()) begin(look, flow);
   if (flow.muddled || !look.own.begun) return tag;
   if (view->segment.flags.rst()) {
@@ -112,7 +121,10 @@ void WireAudit::delivered(int side, std::uint32_t tag, std::span<const std::byte
   Flow& flow = flows_[tag - 1];
   const auto own = static_cast<std::size_t>(side);
   const Look look{*view, tag - 1, side, now, flow.way[own], flow.way[1 - own]};
-  if (whole) look.own.heard = now;
+  if (whole && !is_over(look)) {
+    look.own.heard = now;
+    look.own.tries = 0;
+  }
   if (view->segment.flags.rst()) {
     look.own.answer_by = look.own.full_by = Instant::max();
     return;
@@ -122,6 +134,14 @@ void WireAudit::delivered(int side, std::uint32_t tag, std::span<const std::byte
   check_duty(look);
   hear_ack(look);
   hear_text(look, whole);
+  note_finished(look);
+}
+
+void WireAudit::note_finished(const Look& look) {
+  Way& own = look.own;
+  if (!own.fin || !look.peer.fin || own.finished != Instant{}) return;
+  const std::uint32_t all = bytes_between(look.peer.iss, look.peer.fin_end);
+  if (own.una == own.fin_end && own.arrived.whole() == all) own.finished = look.now;
 }
 
 void WireAudit::hear_ack(const Look& look) {
@@ -141,7 +161,7 @@ void WireAudit::hear_ack(const Look& look) {
     }
     own.una = s.ack;
     own.duplicates = 0;
-    own.progress = look.now;
+    if (!is_over(look)) own.progress = look.now;
     while (!own.flight.empty() && at_or_before(own.flight.front().to, s.ack)) {
       own.flight.pop_front();
     }

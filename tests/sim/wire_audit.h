@@ -52,11 +52,16 @@ class WireAudit {
   /// The first thing that did not hold, or nothing.
   [[nodiscard]] const std::string& complaint() const { return complaint_; }
 
-  // ---- evidence for the verdict: what `side` has been told of a connection
+  // ---- evidence for the verdict: what `side` was told of a connection while its application had
+  // it
   /// When something of the peer's last came in whole.
   [[nodiscard]] Instant heard(std::size_t connection, int side) const;
   /// When the peer last acknowledged something new.
   [[nodiscard]] Instant progress(std::size_t connection, int side) const;
+  /// When it had the peer's FIN and the ACK of its own.
+  [[nodiscard]] Instant finished(std::size_t connection, int side) const;
+  /// How many segments it has sent since it heard something.
+  [[nodiscard]] unsigned tries(std::size_t connection, int side) const;
 
  private:
   struct Sent {
@@ -90,7 +95,8 @@ class WireAudit {
     bool echo_known = false;
     std::uint32_t echo = 0;
     std::vector<std::pair<tcp::Seq, std::uint32_t>> early_stamps;
-    Instant heard{}, progress{};
+    Instant heard{}, progress{}, finished{};
+    unsigned tries = 0;
     // retransmission
     tcp::Seq recover;
     bool recovering = false, alone = false;
@@ -132,6 +138,11 @@ class WireAudit {
   void note_sent(const Look& look);
   void hear_ack(const Look& look);
   void hear_text(const Look& look, bool whole);
+  void note_finished(const Look& look);
+  [[nodiscard]] bool is_over(const Look& look) const {
+    const Talk& t = (*talks_[static_cast<std::size_t>(look.side)])[look.index];
+    return t.phase == Talk::Phase::closed;
+  }
   [[nodiscard]] bool exact(int side) const { return exact_[static_cast<std::size_t>(side)]; }
   [[nodiscard]] int scale(const Way& of, const Way& other) const;
   [[nodiscard]] std::uint32_t full_payload(const Look& look) const;

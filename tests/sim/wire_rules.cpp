@@ -60,7 +60,7 @@ void WireAudit::check_edge(const Look& look) {
   const std::uint32_t buffer = config(look.side).receive_buffer;
   const auto worthwhile = static_cast<std::int32_t>(std::min(buffer / 2, full_payload(look)));
   const bool clamped = own.clamped || s.window == 0xffff;
-  if (step >= static_cast<std::int32_t>(2 * unit) && step < worthwhile && !clamped) {
+  if (step >= static_cast<std::int32_t>(2 * unit) && step < worthwhile && !clamped && calm_) {
     complain(look, "W2: the window opens by " + number(static_cast<std::uint64_t>(step)) +
                        ", which is silly");
   }
@@ -153,7 +153,8 @@ void WireAudit::check_stamps(const Look& look) {
 // W11
 void WireAudit::check_reset(const Look& look) {
   const SegmentIn& s = look.view.segment;
-  if (s.flags.ack() || !look.own.synchronized) return;
+  // The answer to a lie lies where the lie says.
+  if (s.flags.ack() || !look.own.synchronized || plan_.forged > 0) return;
   if (after(s.seq, look.own.offered)) complain(look, "W11: a RST beyond the peer's window");
 }
 
@@ -189,6 +190,9 @@ void WireAudit::check_again(const Look& look) {
     return;
   }
   if (own.duplicates >= 3 || recovering || opened) return;
+  // What went as a probe into a window too small to be worth it is sent again when the peer speaks.
+  const bool probed = bytes_between(own.una, own.offered) < full_payload(look);
+  if (probed && own.duplicates > 0) return;
   complain(look, "W7: sent again after " + number(to_us(gap)) + " us and " +
                      number(own.duplicates) + " duplicates");
 }
