@@ -189,7 +189,7 @@ std::string Invariants::check_congestion(const Connection& c, const Seen& seen) 
     return "15: RTO of " + number(to_us(rto)) + " us";
   }
   // A probe and a FIN may go beyond; limited transmit is two segments.
-  if (!seen.synchronized || !before(seen.snd_nxt, c.snd_nxt)) return {};
+  if (!every_ || !seen.synchronized || !before(seen.snd_nxt, c.snd_nxt)) return {};
   std::int64_t allowance = c.congestion.cwnd;
   if (c.send != kNil) allowance += std::max(impl_.stores.send[c.send].inflation, 0);
   allowance = std::max<std::int64_t>(allowance, seen.allowance) + 3 * std::int64_t{c.mss};
@@ -204,7 +204,7 @@ std::string Invariants::check_congestion(const Connection& c, const Seen& seen) 
 
 /// RFC 5681 §3.2: where loss was found the window is half of what was in flight.
 std::string Invariants::check_loss(const Connection& c, const Seen& seen) const {
-  if (c.send == kNil || !seen.synchronized || c.snd_una != seen.snd_una) return {};
+  if (!every_ || c.send == kNil || !seen.synchronized || c.snd_una != seen.snd_una) return {};
   const tcp::SendState& s = impl_.stores.send[c.send];
   if (!s.in_recovery || seen.recovering) return {};
   const std::uint32_t flight = tcp::bytes_between(c.snd_una, c.snd_nxt);

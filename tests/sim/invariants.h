@@ -20,8 +20,10 @@ namespace millrace::sim {
 
 class Invariants {
  public:
-  Invariants(const tcp::Endpoint& endpoint, const tcp::TcpConfig& config)
-      : impl_(tcp::inspect(endpoint)), config_(config), watch_(impl_) {}
+  /// `every`: check() is called after every iteration, so that what must not happen within one can
+  /// be told.
+  Invariants(const tcp::Endpoint& endpoint, const tcp::TcpConfig& config, bool every)
+      : impl_(tcp::inspect(endpoint)), config_(config), every_(every), watch_(impl_, every) {}
 
   /// A sentence about the first thing that does not hold, or nothing.
   [[nodiscard]] std::string check(Instant now);
@@ -59,6 +61,7 @@ class Invariants {
 
   const tcp::EndpointImpl& impl_;
   const tcp::TcpConfig& config_;
+  bool every_;
   std::vector<Seen> seen_;
   TimeWaitWatch watch_;
 };

@@ -100,6 +100,9 @@ struct Plan {
   double forged = 0;    // how often an iteration is followed by a forged segment
   Duration heal_at{0};  // from here on the network does no harm
 
+  /// Looking at everything after every iteration would take large runs too long: how often it is
+  /// done.
+  [[nodiscard]] std::size_t check_every() const { return 1 + connections.size() / 200; }
   [[nodiscard]] bool scarce() const { return end[0].scarcity + end[1].scarcity > 0; }
   [[nodiscard]] std::string describe() const;
 };

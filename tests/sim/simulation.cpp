@@ -29,7 +29,9 @@ tcp::EndpointConfig endpoint_config(const Plan& plan, int side) {
   const auto key = [&] { return SipKey{r.next(), r.next()}; };
   const EndPlan& p = plan.end[static_cast<std::size_t>(side)];
   tcp::EndpointConfig c;
-  const std::uint32_t n = p.scarcity > 0 ? p.scarcity : 512;
+  const auto enough = std::max<std::uint32_t>(
+      512, static_cast<std::uint32_t>(plan.connections.size() + plan.connections.size() / 4));
+  const std::uint32_t n = p.scarcity > 0 ? p.scarcity : enough;
   c.max_connections = n;
   c.max_half_open = n;
   c.max_time_wait = n;
@@ -98,7 +100,7 @@ void Simulation::build_end(int side) {
   config.interface.neighbour_key = {plan_.seed, 1};
   config.max_segment_bytes = p.tcp.max_segment_burst;
   end->worker = std::make_unique<Worker>(config, *end->port, *end->endpoint, *end->app, nullptr);
-  end->invariants = std::make_unique<Invariants>(*end->endpoint, p.tcp);
+  end->invariants = std::make_unique<Invariants>(*end->endpoint, p.tcp, plan_.check_every() == 1);
   end->forger = std::make_unique<Forger>(*end->endpoint, end->invariants->time_wait(),
                                          plan_.seed * 2 + static_cast<std::uint64_t>(side));
   end->whim = test::Random(~plan_.seed + static_cast<std::uint64_t>(side));
@@ -219,6 +221,7 @@ void Simulation::poll(int side) {
   if (busy || end.port->rx_waiting() > 0) next = now_ + kBusyStep;
   end.next_poll = next;
   if (!end.app->complaints().empty()) fail(end.app->complaints().front());
+  if (++end.polls % plan_.check_every() != 0) return;
   const std::string broken = end.invariants->check(end.app->last_now());
   if (!broken.empty()) fail("end " + std::to_string(side) + ": " + broken);
   if (!over_ && !healed_ && end.whim.chance(plan_.forged)) forge(side);

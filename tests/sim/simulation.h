@@ -68,6 +68,7 @@ class Simulation {
     Duration clock_offset{0};
     Instant next_poll = kStart;
     bool stalled = false;
+    std::size_t polls = 0;
   };
   struct Moment {
     Instant at;
@@ -118,8 +119,10 @@ class Simulation {
   std::uint64_t polls_ = 0;
 };
 
-/// Runs the plan of `seed`; a failure is written with its capture to the build's test directory,
-/// and the sentence says how to replay it.
+/// Runs a plan; a failure is written with its capture to the build's test directory as `name`.pcap,
+/// and the sentence says where.
+RunResult run_plan(const Plan& plan, const std::string& name);
+/// Runs the plan of `seed`; of a failure the sentence says also how to replay it.
 RunResult run_seed(std::uint64_t seed);
 
 }  // namespace millrace::sim

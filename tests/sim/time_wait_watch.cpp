@@ -16,7 +16,8 @@ void TimeWaitWatch::has_ended(const FourTuple& tuple, Instant now) {
     if (w.tuple == tuple) return;
   }
   const TimeWaitState& state = impl_.time_wait.state(ref);
-  watched_.push_back({tuple, state, end_of(state, now), now});
+  const Tick earliest = every_ ? end_of(state, now) : impl_.time_wait.expiry(ref);
+  watched_.push_back({tuple, state, earliest, now});
 }
 
 void TimeWaitWatch::restarted(std::size_t which, Instant now) {
@@ -43,7 +44,8 @@ std::string TimeWaitWatch::check(Instant now) {
 }
 
 std::string TimeWaitWatch::judge_gone(const Watched& w, EntryRef now_there, Instant now) {
-  if (!tick_before(tick_of(now), w.earliest)) return {};
+  // What has come and gone between two looks is not told apart.
+  if (!every_ || !tick_before(tick_of(now), w.earliest)) return {};
   if (impl_.time_wait.stats().recycled != recycled_) return {};
   if (!now_there) return "11: an entry left TIME-WAIT before its time";
   if (now_there.kind() == EntryKind::half_open) {

@@ -22,7 +22,8 @@ class TimeWaitWatch {
     Instant entered{};
   };
 
-  explicit TimeWaitWatch(const tcp::EndpointImpl& impl) : impl_(impl) {}
+  /// `every`: it hears of each entry in the iteration in which it enters.
+  TimeWaitWatch(const tcp::EndpointImpl& impl, bool every) : impl_(impl), every_(every) {}
 
   [[nodiscard]] tcp::EntryRef find(const FourTuple& tuple) const {
     return find_entry(impl_, tcp::tuple_hash(impl_.config.secrets.table, tuple), tuple);
@@ -42,6 +43,7 @@ class TimeWaitWatch {
   }
 
   const tcp::EndpointImpl& impl_;
+  bool every_;
   std::vector<Watched> watched_;
   std::uint64_t recycled_ = 0;
 };

@@ -192,7 +192,7 @@ void WireAudit::check_again(const Look& look) {
   if (own.duplicates >= 3 || recovering || opened) return;
   // What went as a probe into a window too small to be worth it is sent again when the peer speaks.
   const bool probed = bytes_between(own.una, own.offered) < full_payload(look);
-  if (probed && own.duplicates > 0) return;
+  if (probed) return;
   complain(look, "W7: sent again after " + number(to_us(gap)) + " us and " +
                      number(own.duplicates) + " duplicates");
 }
