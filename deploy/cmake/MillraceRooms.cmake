@@ -72,7 +72,7 @@ function(millrace_test name room)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "COMMAND")
   add_test(NAME ${name} COMMAND ${arg_COMMAND} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set(label unit)
-  if(room MATCHES "^tests/(sim|conformance|interop|fuzz|house)$")
+  if(room MATCHES "^tests/(sim|conformance|interop|fuzz|house)(/|$)")
     set(label ${CMAKE_MATCH_1})
   endif()
   set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 300 ENVIRONMENT
