@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Faults that long simulated runs found first, each in the smallest form that shows it.
+#include <algorithm>
+
 #include "tests/tcp/connection/pair.h"
 
 namespace millrace::tcp::test {
@@ -114,6 +116,114 @@ TEST(SimultaneousOpen, WindowOfASynAckSentAgainIsCappedNotCut) {
   ASSERT_FALSE(again.empty());
   EXPECT_TRUE(again[0].has(kS | kA));
   EXPECT_EQ(again[0].window, 0xffffU);
+}
+
+// A burst was cut at the MSS although its header carried SACK blocks: longer than the MTU.
+TEST(Bursts, LeaveRoomForSackBlocksInEverySegment) {
+  TcpConfig config;
+  config.max_segment_burst = 60'000;
+  Host h = established(config);
+  Segment early = h.peer("early");
+  early.seq += 100;
+  EXPECT_EQ(h.input(early), Drop::none);
+  (void)h.flush();
+  (void)h.write(pattern(10'000));
+  SegmentOut out;
+  std::uint32_t sent = 0;
+  while (next_segment(h.c, h.context(), out)) {
+    ASSERT_EQ(out.options.sack_count, 1U);
+    const std::uint32_t each = out.segment_size != 0 ? out.segment_size : out.payload_bytes;
+    EXPECT_LE(each + 12, 1460U);
+    sent += out.payload_bytes;
+  }
+  EXPECT_EQ(sent, 10'000U);
+}
+
+// A small MSS of the peer's made bursts of more segments than a worker keeps buffers for.
+TEST(Bursts, AreOfABoundedNumberOfSegments) {
+  TcpConfig config;
+  config.max_segment_burst = 60'000;
+  Host h(config);
+  HostSetup setup;
+  setup.peer_mss = 216;
+  h.establish(setup);
+  h.c.congestion.cwnd = 60'000;
+  (void)h.write(pattern(50'000));
+  SegmentOut out;
+  ASSERT_TRUE(next_segment(h.c, h.context(), out));
+  EXPECT_EQ(out.segment_size, 216U);
+  EXPECT_EQ(out.payload_bytes, 216U * kMaxSegmentsPerBurst);
+}
+
+// A probe owed from before the window opened went beyond what was being sent again, and left the
+// cursor behind it: the next segment carried other bytes.
+TEST(ZeroWindow, AProbeThatOvertakesAResendKeepsTheCursor) {
+  Host h = established({}, 0);
+  const std::string text = pattern(4000);
+  (void)h.write(text);
+  EXPECT_EQ(sent_bytes(h.pass(1100ms)), 1U);
+  h.now += 5s;
+  h.fire_due();  // the next probe is due, and not yet sent
+  ASSERT_TRUE(h.c.has(Connection::kProbeOwed));
+  Segment open = h.peer();
+  open.ack = Seq(1001);
+  open.window = 10'000;
+  EXPECT_EQ(h.input(open), Drop::none);
+  std::size_t end = 0;
+  for (const Segment& s : h.flush()) {
+    const std::size_t at = bytes_between(Seq(1001), s.seq);
+    EXPECT_EQ(s.data, text.substr(at, s.data.size())) << at;
+    end = std::max(end, at + s.data.size());
+  }
+  EXPECT_EQ(end, text.size());
+}
+
+// A writer that found no memory while its SYN was in flight was never told that there was some.
+TEST(SynSent, ABlockedWriterIsToldWhenThereIsMemory) {
+  Host h(TcpConfig{}, {4, 4, 16, 1});
+  const std::uint32_t taken = h.stores.blocks.create();
+  ASSERT_TRUE(h.open(Seq(100)));
+  (void)h.flush();
+  EXPECT_EQ(h.write("no room"), 0U);
+  EXPECT_EQ(h.input(syn_ack(Seq(101))), Drop::none);
+  (void)h.flush();
+  h.writable = 0;
+  h.stores.blocks.free(taken);
+  (void)h.pass(2s);
+  EXPECT_EQ(h.writable, 1);
+}
+
+// The challenge that another rule sends for it completes the open as well, one round trip later.
+TEST(SimultaneousOpen, EndsWithThePeersSynAckAlone) {
+  Host h;
+  ASSERT_TRUE(h.open(Seq(100)));
+  (void)h.flush();
+  EXPECT_EQ(h.input({Seq(500), Seq(), kS, 8000, "", {}, 0}), Drop::none);
+  EXPECT_EQ(h.c.state, State::syn_received);
+  (void)h.flush();
+  EXPECT_EQ(h.input(syn_ack(Seq(101))), Drop::none);
+  EXPECT_EQ(h.c.state, State::established);
+  EXPECT_TRUE(h.connected);
+}
+
+// The ACK of everything but the FIN ended LAST-ACK in a planted fault, and no test here saw it.
+TEST(LastAck, EndsWithTheAckOfTheFinOnly) {
+  Host h = established();
+  EXPECT_EQ(h.input(h.peer("", kF | kA)), Drop::none);
+  (void)h.write("abc");
+  h.shut_down();
+  (void)h.flush();
+  EXPECT_EQ(h.c.state, State::last_ack);
+  Segment ack = h.peer();
+  ack.seq = h.c.rcv_nxt;
+  ack.ack = h.c.snd_nxt - 1;
+  EXPECT_EQ(h.input(ack), Drop::none);
+  EXPECT_EQ(h.c.state, State::last_ack);
+  EXPECT_FALSE(h.closed);
+  ack.ack = h.c.snd_nxt;
+  EXPECT_EQ(h.input(ack), Drop::none);
+  EXPECT_TRUE(h.closed);
+  EXPECT_EQ(h.reason, CloseReason::graceful);
 }
 
 }  // namespace

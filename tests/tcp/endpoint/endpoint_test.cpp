@@ -240,6 +240,35 @@ TEST_P(EndpointTest, FlushIntoOneSlotLosesNothing) {
   EXPECT_TRUE(net.server.received(s) == bytes);
 }
 
+// Only a turn that finds nothing more to send leaves the timers right. One whose ACK filled the
+// batch was not asked again, and hung for ever in front of a closed window.
+TEST_P(EndpointTest, AClosedWindowIsProbedAlthoughAnAckFilledTheBatch) {
+  Solo solo(GetParam());
+  ASSERT_TRUE(solo->listen({.port = kPort}).ok());
+  const Solo::Opened o = solo.accept();
+  SegmentIn closed = segment(kAck, o.theirs, o.ours);
+  closed.window = 0;
+  EXPECT_EQ(solo.in(o.tuple, closed), Drop::none);
+  (void)solo.events();
+  (void)solo.out();
+  ASSERT_EQ(solo->send(o.id, as_bytes("waits"), Lifetime::copied), 5u);
+  const std::string old = "x";
+  SegmentIn again = segment(kAck, o.theirs - 1, o.ours, &old);
+  again.window = 0;
+  EXPECT_EQ(solo.in(o.tuple, again), Drop::tcp_duplicate);
+  std::vector<SegmentOut> one(1);
+  ASSERT_EQ(solo->flush(one, solo.now), 1u);
+  EXPECT_EQ(one[0].payload_bytes, 0u);
+  while (solo->flush(one, solo.now) != 0) {
+  }
+  ASSERT_TRUE(solo->next_deadline(solo.now).has_value());
+  solo.pass(2s);
+  (void)solo.events();
+  const std::vector<Sent> probe = solo.out();
+  ASSERT_EQ(probe.size(), 1u);
+  EXPECT_EQ(probe[0].payload, "w");
+}
+
 TEST_P(EndpointTest, SegmentsOfOneBatchAreBounded) {
   Solo solo(GetParam());
   ASSERT_TRUE(solo->listen({.port = kPort}).ok());
