@@ -122,7 +122,10 @@ void Link::send(int from, std::span<const std::byte> frame, Instant now, std::ui
     const std::uint64_t bit = way.random.below(d.frame.size() * 8);
     d.frame[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
     const auto place = find_tcp(frame);
-    d.damage = place && bit / 8 >= place->first ? Damage::segment : Damage::below_tcp;
+    const bool ipv4 = frame[12] == std::byte{0x08} && bit / 8 >= 22 && bit / 8 < 34;
+    d.damage = place && bit / 8 >= place->first ? Damage::segment
+               : ipv4                           ? Damage::ipv4
+                                                : Damage::below_tcp;
   }
   schedule(std::move(d));
 }

@@ -42,9 +42,9 @@ struct LinkStats {
   std::uint64_t sent = 0, lost = 0, overflowed = 0, reordered = 0, duplicated = 0, corrupted = 0;
 };
 
-/// Where a bit was flipped. A header below TCP may bear it (IPv6 has no checksum); a segment must
-/// not.
-enum class Damage : std::uint8_t { none, below_tcp, segment };
+/// Where a bit was flipped. A header below TCP may bear it (IPv6 has no checksum); one of IPv4
+/// behind its lengths must be told by its checksum, and a segment by its own.
+enum class Damage : std::uint8_t { none, below_tcp, ipv4, segment };
 
 struct Delivery {
   Instant at;

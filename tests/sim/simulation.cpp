@@ -200,6 +200,8 @@ void Simulation::deliver_due() {
     End& end = *ends_[static_cast<std::size_t>(d->to)];
     const std::size_t pieces = plan_.end[static_cast<std::size_t>(d->to)].rx_piece_bytes;
     const bool taken = end.port->deliver(d->frame, 0, pieces > 0 ? pieces : d->frame.size());
+    end.damaged_ipv4 += taken && d->damage == Damage::ipv4 ? 1 : 0;
+    end.damaged_segments += taken && d->damage == Damage::segment ? 1 : 0;
     if (taken && d->damage != Damage::segment) {
       audit_->delivered(d->to, d->tag, d->frame, d->damage == Damage::none, now_);
       heed_audit();

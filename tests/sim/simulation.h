@@ -69,6 +69,7 @@ class Simulation {
     Instant next_poll = kStart;
     bool stalled = false;
     std::size_t polls = 0;
+    std::uint64_t damaged_ipv4 = 0, damaged_segments = 0;  // taken by its port
   };
   struct Moment {
     Instant at;

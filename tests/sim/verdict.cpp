@@ -202,6 +202,18 @@ void Simulation::judge_accounts() {
                   std::to_string(stats.rx_frames) + " were seen, " + std::to_string(judged) +
                   " were judged");
     }
+    // At least: what hits an address or a length of IPv6 shows in the checksum of TCP too.
+    const auto dropped = [&](Drop reason) { return stats.drops.of(reason); };
+    if (dropped(Drop::ip_bad_checksum) < end.damaged_ipv4) {
+      return fail(prefix + "19: " + std::to_string(end.damaged_ipv4) +
+                  " IPv4 headers were damaged, " + std::to_string(dropped(Drop::ip_bad_checksum)) +
+                  " dropped for it");
+    }
+    if (dropped(Drop::tcp_bad_checksum) < end.damaged_segments) {
+      return fail(prefix + "19: " + std::to_string(end.damaged_segments) +
+                  " segments were damaged, " + std::to_string(dropped(Drop::tcp_bad_checksum)) +
+                  " dropped for it");
+    }
     if (const std::string left = end.invariants->check_empty(); !left.empty()) {
       return fail(prefix + left);
     }
