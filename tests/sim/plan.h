@@ -13,7 +13,7 @@
 
 #include "dataplane/net/interface.h"
 #include "tcp/endpoint/endpoint.h"
-#include "tests/sim/link.h"
+#include "tests/support/link.h"
 
 namespace millrace::sim {
 

@@ -15,8 +15,8 @@
 #include <mutex>
 
 #include "tcp/wire/bytes.h"
-#include "tests/sim/frame_view.h"
 #include "tests/sim/simulation.h"
+#include "tests/support/frame_view.h"
 
 namespace millrace::sim {
 namespace {

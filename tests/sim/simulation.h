@@ -13,10 +13,10 @@
 #include "dataplane/worker.h"
 #include "tests/sim/forger.h"
 #include "tests/sim/invariants.h"
-#include "tests/sim/link.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/stream_app.h"
 #include "tests/sim/wire_audit.h"
+#include "tests/support/link.h"
 #include "tests/support/memory_port.h"
 #include "tests/support/pcap_writer.h"
 

@@ -31,10 +31,10 @@
 #include <vector>
 
 #include "tests/sim/byte_set.h"
-#include "tests/sim/frame_view.h"
 #include "tests/sim/pattern.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/stream_app.h"
+#include "tests/support/frame_view.h"
 
 namespace millrace::sim {
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The wire's accidents, in the order in which a frame meets them: loss, the queue, the rate, delay.
-#include "tests/sim/link.h"
+#include "tests/support/link.h"
 
 #include <algorithm>
 
-#include "tests/sim/frame_view.h"
+#include "tests/support/frame_view.h"
 
 namespace millrace::sim {
 namespace {
