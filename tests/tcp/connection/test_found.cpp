@@ -226,5 +226,50 @@ TEST(LastAck, EndsWithTheAckOfTheFinOnly) {
   EXPECT_EQ(h.reason, CloseReason::graceful);
 }
 
+// Planted faults that no test here saw: text right behind a FIN that waits for its turn, an abort
+// in FIN-WAIT-1, and a reset from beyond a closed window.
+TEST(Fin, NothingIsKeptRightBehindOne) {
+  Host h = established();
+  Segment fin = h.peer("early", kF | kA);
+  fin.seq += 10;
+  EXPECT_EQ(h.input(fin), Drop::none);
+  Segment behind = h.peer("behind");
+  behind.seq = fin.seq + 5 + 1;
+  EXPECT_EQ(h.input(behind), Drop::tcp_data_after_fin);
+  Segment at_it = behind;
+  at_it.seq = fin.seq + 5;
+  EXPECT_EQ(h.input(at_it), Drop::tcp_data_after_fin);
+  EXPECT_EQ(h.input(h.peer("0123456789")), Drop::none);
+  h.read_all();
+  EXPECT_EQ(h.received, "0123456789early");
+  EXPECT_EQ(h.ends_of_stream, 1);
+}
+
+TEST(Abort, TellsThePeerInEveryStateThatItKnows) {  // RFC 9293 §3.10.5
+  for (const bool acknowledged : {false, true}) {
+    Host h = established();
+    h.shut_down();
+    (void)h.flush();
+    if (acknowledged) (void)h.input(h.peer());
+    EXPECT_EQ(h.c.state, acknowledged ? State::fin_wait_2 : State::fin_wait_1);
+    h.abort();
+    const auto sent = h.flush();
+    ASSERT_EQ(sent.size(), 1U);
+    EXPECT_TRUE(sent[0].has(kR));
+  }
+}
+
+TEST(Abort, ResetsFromWithinTheWindow) {
+  Host h = established({}, 0);
+  (void)h.write("abc");
+  EXPECT_EQ(sent_bytes(h.pass(1100ms)), 1U);  // a probe, beyond the window
+  EXPECT_EQ(h.c.snd_nxt, Seq(1002));
+  h.abort();
+  const auto sent = h.flush();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_TRUE(sent[0].has(kR));
+  EXPECT_EQ(sent[0].seq, Seq(1001));
+}
+
 }  // namespace
 }  // namespace millrace::tcp::test
