@@ -140,6 +140,30 @@ TEST_P(Pair, WeCutWhatThePortCannot) {
   expect_no_buffer_lost(*a);
 }
 
+/// Bytes of `frame` up to its TCP header.
+std::size_t tcp_at(std::span<const std::byte> frame) {
+  return frame[12] == std::byte{0x86} ? 54
+                                      : 14 + (std::to_integer<std::size_t>(frame[14]) & 15) * 4;
+}
+
+TEST_P(Pair, OnlyTheLastOfCutSegmentsCarriesTheFin) {
+  StationOptions left;
+  left.tcp.max_segment_burst = 60'000;
+  build(left);
+  const std::string text = pattern(8'000);
+  ASSERT_EQ(a->send(text), text.size());
+  a->endpoint->shutdown(a->app.connection);
+  a->worker->poll(now += 10us);
+  std::size_t fins = 0;
+  ASSERT_GT(a->sent.size(), 5U);
+  for (const auto& frame : a->sent) {
+    const bool fin = (std::to_integer<unsigned>(frame[tcp_at(frame) + 13]) & tcp::Flags::kFin) != 0;
+    EXPECT_EQ(fin, &frame == &a->sent.back());
+    fins += fin ? 1 : 0;
+  }
+  EXPECT_EQ(fins, 1U);
+}
+
 TEST_P(Pair, WhatThePortRefusesWaitsInOrderAndNothingIsPulled) {
   build();
   const std::string text = pattern(30'000);
