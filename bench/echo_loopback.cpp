@@ -201,7 +201,7 @@ tcp::EndpointConfig endpoint_config(const Options& options) {
   config.max_ipv6_pairs = 2 * config.max_connections;
   config.max_time_wait = 1 << 21;
   config.profiles[0].two_msl = 1s;
-  config.secrets = {{1, 2}, {3, 4}, {5, 6}, {7, 8}, {9, 10}};
+  config.secrets = {{1, 2}, {3, 4}, {5, 6}, {7, 8}};
   return config;
 }
 

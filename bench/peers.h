@@ -99,7 +99,7 @@ class Peers {
   static tcp::EndpointConfig config_for(std::uint32_t count) {
     tcp::EndpointConfig config;
     config.max_connections = count + count / 4 + 64;
-    config.secrets = {{1, 2}, kKey, {5, 6}, {7, 8}, {9, 10}};
+    config.secrets = {{1, 2}, kKey, {5, 6}, {7, 8}};
     config.profiles[0].nagle = false;
     return config;
   }

@@ -93,10 +93,9 @@ Status check_cores(const FleetConfig& config) {
 
 tcp::Secrets draw_secrets(KeySource& keys) {
   tcp::Secrets s;
-  s.isn = keys.sip_key();
+  s.numbers = keys.sip_key();
   s.table = keys.sip_key();
   s.ports = keys.sip_key();
-  s.timestamps = keys.sip_key();
   s.cookies = keys.sip_key();
   return s;
 }

@@ -30,22 +30,28 @@ struct SipState {
         v2(key.k0 ^ 0x6c7967656e657261),
         v3(key.k1 ^ 0x7465646279746573) {}
 
-  constexpr void round() {
+  [[gnu::always_inline]] constexpr void round() {
     v0 += v1, v1 = rotl(v1, 13), v1 ^= v0, v0 = rotl(v0, 32);
     v2 += v3, v3 = rotl(v3, 16), v3 ^= v2;
     v0 += v3, v3 = rotl(v3, 21), v3 ^= v0;
     v2 += v1, v1 = rotl(v1, 17), v1 ^= v2, v2 = rotl(v2, 32);
   }
+  /// Unrolled: at -O2 a loop of so few turns stays one.
+  template <int Rounds>
+  [[gnu::always_inline]] constexpr void rounds() {
+    round();
+    if constexpr (Rounds > 1) rounds<Rounds - 1>();
+  }
   template <int Rounds>
   constexpr void absorb(std::uint64_t word) {
     v3 ^= word;
-    for (int i = 0; i < Rounds; ++i) round();
+    rounds<Rounds>();
     v0 ^= word;
   }
   template <int Rounds>
   constexpr std::uint64_t finish() {
     v2 ^= 0xff;
-    for (int i = 0; i < Rounds; ++i) round();
+    rounds<Rounds>();
     return v0 ^ v1 ^ v2 ^ v3;
   }
 };

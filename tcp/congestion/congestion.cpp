@@ -10,10 +10,6 @@
 
 namespace millrace::tcp {
 
-std::uint32_t initial_window(std::uint32_t mss) {
-  return std::min(10 * mss, std::max(2 * mss, 14'600U));
-}
-
 void congestion_init(CongestionAlgorithm algorithm, CongestionState& state, std::uint32_t mss) {
   state = CongestionState{};
   state.cwnd = initial_window(mss);

@@ -8,6 +8,7 @@
 // only answers "how much may be in flight".
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -37,7 +38,9 @@ struct AckSample {
 };
 
 /// IW10: min(10 MSS, max(2 MSS, 14600)) (RFC 6928 §2).
-[[nodiscard]] std::uint32_t initial_window(std::uint32_t mss);
+[[nodiscard]] inline std::uint32_t initial_window(std::uint32_t mss) {
+  return std::min(10 * mss, std::max(2 * mss, 14'600U));
+}
 
 void congestion_init(CongestionAlgorithm, CongestionState&, std::uint32_t mss);
 /// A cumulative ACK of new data outside or inside recovery.

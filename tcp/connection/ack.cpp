@@ -27,26 +27,13 @@ namespace {
   return in_window(ack, c.snd_una - max_snd_wnd, max_snd_wnd + flight_bytes(c) + 1);
 }
 
-// SND.WND, SND.WL1; only for an ACK that is not old, so SND.WL2 =< SEG.ACK holds. True if the
-// window is another one now. A new ACK was sent after all that came before, whatever its sequence
-// number: what is sent again must not keep its window from us, or SND.UNA would move under the old
-// one and we send beyond what was offered.
-bool update_send_window(Connection& c, const SegmentIn& segment) {
-  if (segment.ack == c.snd_una && before(segment.seq, c.snd_wl1)) return false;
-  c.snd_wl1 = later_of(c.snd_wl1, segment.seq);
-  const std::uint32_t window = std::uint32_t{segment.window} << c.peer_scale();
-  if (window == c.snd_wnd) return false;
-  c.snd_wnd = window;
-  c.max_snd_wnd = std::max(c.max_snd_wnd, segment.window);
-  return true;
-}
-
 // A sample from the segment we timed, which was not sent again (Karn); else, after retransmissions,
 // from the echoed timestamp, which tells the copies apart (RFC 7323 §4.1). Only the latest copy
 // counts: an echo of an earlier one may be the answer to a later one after its ACK was lost, and
 // would put the whole timeout into the estimate.
-void sample_rtt(Connection& c, SendState& st, const SegmentIn& segment, const Context& context) {
-  if (st.rtt_at != Instant{}) {
+inline void sample_rtt(Connection& c, SendState& st, const SegmentIn& segment,
+                       const Context& context) {
+  if (st.rtt_at != Instant{}) [[likely]] {
     if (before(segment.ack, st.rtt_seq)) return;
     take_rtt_sample(c, to_us(context.now - st.rtt_at));
     st.rtt_at = Instant{};
@@ -65,6 +52,15 @@ void restart_retransmit_timer(Connection& c, const Context& context) {
   c.send_deadline = deadline_after(context.now, retransmission_timeout(c, context.config));
 }
 
+// All of it has been acknowledged. True if the application waits to write and may.
+[[nodiscard]] inline bool forget_all_sent(Connection& c, Seq ack, const Context& context) {
+  c.snd_una = ack;
+  release_send_state(c, context);
+  const bool writable = became_writable(c, context);
+  arm_idle_timer(c, context);
+  return writable;
+}
+
 // SEG.ACK > SND.UNA.
 void acknowledge(Connection& c, const SegmentIn& segment, const Context& context,
                  Outcome& outcome) {
@@ -76,10 +72,7 @@ void acknowledge(Connection& c, const SegmentIn& segment, const Context& context
   const bool restart_timer = on_new_ack(c, st, ack, bytes, context);
   if (ack == c.snd_nxt && bytes == st.queued_bytes &&
       (fin_acked || !c.has(Connection::kFinQueued))) {
-    c.snd_una = ack;  // all of it: nothing of SendState is needed any more
-    release_send_state(c, context);
-    if (became_writable(c, context)) outcome.writable = true;
-    arm_idle_timer(c, context);
+    if (forget_all_sent(c, ack, context)) outcome.writable = true;
     if (fin_acked) on_fin_acknowledged(c, context, outcome);
     return;
   }
@@ -117,6 +110,13 @@ void repeated_ack(Connection& c, const SegmentIn& segment, bool window_changed,
 }
 
 }  // namespace
+
+bool all_acknowledged(Connection& c, const SegmentIn& segment, const Context& context) {
+  SendState& st = context.stores.send[c.send];
+  sample_rtt(c, st, segment, context);
+  grow_window(c, st, segment.ack, st.queued_bytes, context);
+  return forget_all_sent(c, segment.ack, context);
+}
 
 Drop check_ack(Connection& c, const SegmentIn& segment, const Context& context, Outcome& outcome) {
   if (!acceptable(c, segment.ack)) {

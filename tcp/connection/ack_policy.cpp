@@ -7,28 +7,13 @@
 // sent just before. Whoever asks honestly asks again.
 #include "tcp/connection/ack_policy.h"
 
-#include <algorithm>
-
 namespace millrace::tcp {
 namespace {
 
 constexpr int kChallengeShift = 24;  // 2^24 ns
 constexpr std::uint32_t kChallengeMask = 0x3fff;
-// A segment of at least this is a full one even if our own MSS is larger than the peer's.
-constexpr std::uint32_t kSurelyFullBytes = 536;
 
 }  // namespace
-
-void ack_progress(Connection& c, std::uint32_t bytes, const Context& context) {
-  const bool full = bytes >= std::min(std::uint32_t{c.mss}, kSurelyFullBytes);
-  if ((c.has(Connection::kAckDelayed) && full) || context.config.delayed_ack == Duration::zero() ||
-      c.acks_owed != 0) {
-    return ack_progress_now(c);
-  }
-  if (c.has(Connection::kAckDelayed)) return;
-  c.set(Connection::kAckDelayed);
-  c.ack_deadline = deadline_after(context.now, context.config.delayed_ack);
-}
 
 bool owe_challenge_ack(Connection& c, const Context& context) {
   const auto ns = static_cast<std::uint64_t>(context.now.time_since_epoch().count());

@@ -5,6 +5,7 @@
 // them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "tcp/connection/connection.h"
@@ -29,7 +30,19 @@ inline void ack_whole(Connection& c) {
 }
 
 /// `bytes` arrived in order, with no gap around: every second full segment at once, else later.
-void ack_progress(Connection& c, std::uint32_t bytes, const Context& context);
+inline void ack_progress(Connection& c, std::uint32_t bytes, const Context& context) {
+  // A segment of at least this is a full one even if our own MSS is larger than the peer's.
+  constexpr std::uint32_t kSurelyFullBytes = 536;
+  if (c.acks_owed != 0 || context.config.delayed_ack == Duration::zero()) {
+    return ack_progress_now(c);
+  }
+  if (!c.has(Connection::kAckDelayed)) [[likely]] {
+    c.set(Connection::kAckDelayed);
+    c.ack_deadline = deadline_after(context.now, context.config.delayed_ack);
+    return;
+  }
+  if (bytes >= std::min(std::uint32_t{c.mss}, kSurelyFullBytes)) ack_progress_now(c);
+}
 
 /// A challenge ACK, unless this connection sent one less than challenge_ack_interval ago. The limit
 /// knows no other connection (CVE-2016-5696). True if one is owed now.

@@ -44,22 +44,7 @@ void release_receive_state(Connection& c, const Context& context) {
 }  // namespace
 
 void shut_down_sending(Connection& c, const Context& context, Outcome& outcome) {
-  if (c.has(Connection::kFinQueued)) return;
-  switch (c.state) {
-    case State::syn_sent:
-    case State::syn_received:
-    case State::established:
-    case State::close_wait:
-      break;
-    case State::closed:
-    case State::listen:
-    case State::fin_wait_1:
-    case State::fin_wait_2:
-    case State::closing:
-    case State::last_ack:
-    case State::time_wait:
-      return;
-  }
+  if (!may_send(c)) return;
   if (!ensure_send_state(c, context)) {
     // A FIN that cannot be sent again is no FIN.
     return abort_connection(c, CloseReason::no_memory, context, outcome);

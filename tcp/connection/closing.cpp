@@ -95,7 +95,7 @@ void enter_closing_state(Connection& c) {
   }
 }
 
-void arm_idle_timer(Connection& c, const Context& context) {
+void arm_some_idle_timer(Connection& c, const Context& context) {
   if (c.state == State::fin_wait_2 && c.has(Connection::kOwnerGone)) {
     if (c.send_timer == SendTimer::fin_wait_2) return;
     c.send_timer = SendTimer::fin_wait_2;

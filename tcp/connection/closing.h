@@ -24,6 +24,10 @@ void enter_closing_state(Connection& c);
 
 /// FIN-WAIT-2 without an owner, else the wait for memory of a writer that found none, else
 /// keepalive where configured, else none. Only while no SendState exists.
-void arm_idle_timer(Connection& c, const Context& context);
+void arm_some_idle_timer(Connection& c, const Context& context);
+inline void arm_idle_timer(Connection& c, const Context& context) {
+  constexpr std::uint16_t kReasons = Connection::kOwnerGone | Connection::kWriteBlocked;
+  if (c.has(kReasons) || context.config.keepalive) arm_some_idle_timer(c, context);
+}
 
 }  // namespace millrace::tcp

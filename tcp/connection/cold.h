@@ -23,6 +23,9 @@ struct Chunk {
   std::uint32_t block = kNil;
 };
 
+/// Names the chunk that lies in the SendState itself.
+inline constexpr std::uint32_t kOwnChunk = 0xffff'fffe;
+
 inline constexpr std::size_t kBlockBytes = 2048;
 /// Payload that we had to copy: to be sent, unread, or out of order.
 struct alignas(64) Block {
@@ -32,21 +35,19 @@ struct alignas(64) Block {
 
 /// Exists while anything is queued or unacknowledged (SYN and FIN included). Offsets count from
 /// SND.UNA. SND.NXT never goes back: what is sent again is told by `resend_next`.
-struct SendState {
+struct alignas(64) SendState {
+  // In the order of what they begin with, so that few stores make a new one.
+  Chunk own;  // of what is written to an empty queue: most queues are one
   std::uint32_t chunk_head = kNil;
   std::uint32_t chunk_tail = kNil;
-  std::uint32_t head_offset = 0;      // bytes of the first chunk already acknowledged
-  std::uint32_t queued_bytes = 0;     // from SND.UNA to the end of what the application gave
   std::uint32_t cursor_chunk = kNil;  // where the next byte to go out lies
   std::uint32_t cursor_offset = 0;
-  Seq resend_next;   // valid if resending: go-back-N up to SND.NXT
-  Seq recover;       // RFC 6582: SND.NXT when loss was last found
-  Seq short_end;     // the end of the last short segment (Nagle, as Minshall amends it)
-  Seq limited_from;  // SND.NXT before limited transmit (RFC 3042)
-  Seq rtt_seq;       // the end of the segment being timed (Karn); valid if rtt_at is not zero
+  std::uint32_t head_offset = 0;   // bytes of the first chunk already acknowledged
+  std::uint32_t queued_bytes = 0;  // from SND.UNA to the end of what the application gave
+  Seq resend_next;                 // valid if resending: go-back-N up to SND.NXT
+  Seq limited_from;                // SND.NXT before limited transmit (RFC 3042)
   Instant rtt_at{};
-  Tick last_send = 0;      // of anything that takes sequence space
-  Tick unacked_since = 0;  // when SND.UNA last moved, or went out first after all was acknowledged
+  Seq rtt_seq;  // the end of the segment being timed (Karn); valid if rtt_at is not zero
   std::int32_t inflation = 0;   // bytes beside cwnd: limited transmit and fast recovery
   std::uint8_t dup_acks = 0;    // saturates
   std::uint8_t unanswered = 0;  // retransmissions and probes in a row that nobody answered
@@ -55,7 +56,12 @@ struct SendState {
   bool resending = false;
   bool retransmit_first = false;  // the segment at SND.UNA is due (SYN included)
   bool cwnd_limited = false;      // the last flush ended because of cwnd
+  Seq recover;                    // RFC 6582: SND.NXT when loss was last found
+  Seq short_end;           // the end of the last short segment (Nagle, as Minshall amends it)
+  Tick last_send = 0;      // of anything that takes sequence space
+  Tick unacked_since = 0;  // when SND.UNA last moved, or went out first after all was acknowledged
 };
+static_assert(sizeof(SendState) == 128);
 
 /// Exists while bytes are unread or out of order, or a FIN came out of order.
 struct ReceiveState {

@@ -16,48 +16,6 @@ namespace {
 
 constexpr std::uint32_t kTimestampOptionBytes = 12;
 
-void fill_common(Seq seq, std::uint8_t flags, const Context& context, SegmentOut& out) {
-  out.seq = seq;
-  out.flags.bits = flags;
-  out.ecn = 0;
-  out.dscp = context.config.dscp;
-  out.ttl = context.config.ttl;
-  out.piece_count = 0;
-  out.segment_size = 0;
-  out.payload_bytes = 0;
-  out.options.has = 0;
-  out.options.sack_count = 0;
-}
-
-void add_sack(const Connection& c, const Context& context, SegmentOut& out) {
-  if (!c.has(Connection::kSack)) return;
-  const std::size_t limit = c.has(Connection::kTimestamps) ? 3 : kMaxSackBlocks;
-  out.options.sack_count =
-      fill_sack(context.stores.receive[c.receive], context.stores, limit, out.options.sack);
-}
-
-// Everything but the payload; `ack` is RCV.NXT or a step on the way to it.
-void fill(Connection& c, Seq seq, Seq ack, std::uint8_t flags, const Context& context,
-          SegmentOut& out) {
-  fill_common(seq, flags, context, out);
-  if (c.has(Connection::kTimestamps)) {
-    out.options.has = Options::kTimestamps;
-    out.options.tsval = tsval_of(c, context.now);
-    out.options.tsecr = c.ts_recent;
-  }
-  if (has_gap(c, context)) add_sack(c, context, out);
-  update_receive_window(c, context);
-  out.ack = ack;
-  out.window = window_field(c, ack);
-  if (out.window == 0 && bytes_between(c.last_ack_sent, c.rcv_adv) >> c.our_scale() != 0) {
-    ++context.counters.TCPToZeroWindowAdv;
-  }
-  c.last_ack_sent = ack;
-  if (ack != c.rcv_nxt) return;
-  if (c.acks_owed != 0) --c.acks_owed;
-  c.clear(Connection::kAckDelayed | Connection::kAckWhole);
-}
-
 // The largest payload the peer may send.
 [[nodiscard]] std::uint32_t full_segment(const Connection& c, const TcpConfig& config) {
   const std::uint32_t mss = our_mss(config, c.has(Connection::kIpv6));
@@ -82,20 +40,27 @@ Seq next_ack(const Connection& c, const Context& context) {
   return behind > step ? c.last_ack_sent + step : c.rcv_nxt;
 }
 
+void add_sack(const Connection& c, const Context& context, SegmentOut& out) {
+  if (!c.has(Connection::kSack)) return;
+  const std::size_t limit = c.has(Connection::kTimestamps) ? 3 : kMaxSackBlocks;
+  out.options.sack_count =
+      fill_sack(context.stores.receive[c.receive], context.stores, limit, out.options.sack);
+}
+
 void fill_header(Connection& c, Seq seq, std::uint8_t flags, const Context& context,
                  SegmentOut& out) {
-  fill(c, seq, c.rcv_nxt, flags, context, out);
+  fill_header_acking(c, seq, c.rcv_nxt, flags, context, out);
 }
 
 void fill_ack(Connection& c, Seq seq, const Context& context, SegmentOut& out) {
-  fill(c, seq, next_ack(c, context), Flags::kAck, context, out);
+  fill_header_acking(c, seq, next_ack(c, context), Flags::kAck, context, out);
 }
 
 void fill_reset(Connection& c, const Context& context, SegmentOut& out) {
   // A probe of a closed window put SND.NXT beyond it; a reset from there would be dropped as out of
   // window (RFC 9293 §3.10.7.4), and its peer never hear of it.
   const Seq seq = earlier_of(c.snd_nxt, c.snd_una + c.snd_wnd);
-  fill_common(seq, Flags::kRst, context, out);
+  fill_fixed(seq, Flags::kRst, context, out);
   out.ack = Seq();
   out.window = 0;
   c.clear(Connection::kResetOwed);
@@ -104,7 +69,7 @@ void fill_reset(Connection& c, const Context& context, SegmentOut& out) {
 void fill_syn(Connection& c, bool answer, const Context& context, SegmentOut& out) {
   const bool ipv6 = c.has(Connection::kIpv6);
   const std::uint8_t flags = answer ? Flags::kSyn | Flags::kAck : Flags::kSyn;
-  fill_common(c.snd_una, flags, context, out);
+  fill_fixed(c.snd_una, flags, context, out);
   out.ack = Seq();
   // Not scaled (RFC 7323 §2.2), though a scaled one may have been told since.
   out.window = static_cast<std::uint16_t>(std::min(c.rcv_wnd(), 0xffffU));

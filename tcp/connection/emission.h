@@ -9,6 +9,8 @@
 
 #include "tcp/connection/connection.h"
 #include "tcp/connection/context.h"
+#include "tcp/connection/receive_window.h"
+#include "tcp/connection/timestamps.h"
 #include "tcp/wire/segment.h"
 
 namespace millrace::tcp {
@@ -31,7 +33,47 @@ namespace millrace::tcp {
 /// What the next ACK acknowledges: RCV.NXT, or a step of two full segments on the way to it.
 [[nodiscard]] Seq next_ack(const Connection& c, const Context& context);
 
-/// A segment without payload that acknowledges RCV.NXT.
+/// Blocks for what is out of order, if the peer understands them; only while there is a gap.
+void add_sack(const Connection& c, const Context& context, SegmentOut& out);
+
+/// What all segments of a profile have in common. Arrays are left as they are beyond their counts.
+inline void fill_fixed(Seq seq, std::uint8_t flags, const Context& context, SegmentOut& out) {
+  out.seq = seq;
+  out.flags.bits = flags;
+  out.ecn = 0;
+  out.dscp = context.config.dscp;
+  out.ttl = context.config.ttl;
+  out.piece_count = 0;
+  out.segment_size = 0;
+  out.payload_bytes = 0;
+  out.options.has = 0;
+  out.options.sack_count = 0;
+}
+
+/// A segment without payload; `ack` is RCV.NXT or a step on the way to it.
+[[gnu::always_inline]] inline void fill_header_acking(Connection& c, Seq seq, Seq ack,
+                                                      std::uint8_t flags, const Context& context,
+                                                      SegmentOut& out) {
+  fill_fixed(seq, flags, context, out);
+  if (c.has(Connection::kTimestamps)) {
+    out.options.has = Options::kTimestamps;
+    out.options.tsval = tsval_of(c, context.now);
+    out.options.tsecr = c.ts_recent;
+  }
+  if (has_gap(c, context)) add_sack(c, context, out);
+  update_receive_window(c, context);
+  out.ack = ack;
+  out.window = window_field(c, ack);
+  if (out.window == 0 && bytes_between(c.last_ack_sent, c.rcv_adv) >> c.our_scale() != 0) {
+    ++context.counters.TCPToZeroWindowAdv;
+  }
+  c.last_ack_sent = ack;
+  if (ack != c.rcv_nxt) return;
+  if (c.acks_owed != 0) --c.acks_owed;
+  c.clear(Connection::kAckDelayed | Connection::kAckWhole);
+}
+
+/// The same, acknowledging RCV.NXT; out of line.
 void fill_header(Connection& c, Seq seq, std::uint8_t flags, const Context& context,
                  SegmentOut& out);
 /// A pure ACK of next_ack().

@@ -94,38 +94,20 @@ Drop check_ack_of_syn(Connection& c, const SegmentIn& segment, const Context& co
 }
 
 // RFC 7323 §5.3 (R3) with Last.ACK.sent (§4.3).
-void update_ts_recent(Connection& c, const SegmentIn& segment, const Context& context) {
-  if (!c.has(Connection::kTimestamps)) return;
-  if (after(segment.seq, c.last_ack_sent)) return;
+inline void update_ts_recent(Connection& c, const SegmentIn& segment, const Context& context) {
+  if (!c.has(Connection::kTimestamps) || after(segment.seq, c.last_ack_sent)) return;
   const std::uint32_t tsval = segment.options.tsval;
-  if (ts_before(tsval, c.ts_recent) && !ts_recent_expired(c, context.now)) return;
+  if (ts_before(tsval, c.ts_recent) && !ts_recent_expired(c, context.now)) [[unlikely]]
+    return;
   c.ts_recent = tsval;
   c.ts_recent_when = ts_age_clock(context.now) & kTsAgeMask;
 }
 
-// Header prediction (Jacobson): true only if every check before the fifth passes and the text, if
-// any, is next and fits, with nothing unread or out of order.
-[[nodiscard]] bool is_expected(const Connection& c, const SegmentIn& segment) {
-  constexpr std::uint8_t kMask = Flags::kSyn | Flags::kFin | Flags::kRst | Flags::kAck;
-  if (c.state != State::established || segment.seq != c.rcv_nxt || c.receive != kNil) return false;
-  if ((segment.flags.bits & kMask) != Flags::kAck) return false;
-  if (segment.payload.size() > c.rcv_wnd()) return false;
-  if (!c.has(Connection::kTimestamps)) return true;
-  return segment.options.has_timestamps() && !ts_before(segment.options.tsval, c.ts_recent);
-}
-
-// What input_synchronized() comes to for such a segment.
-Drop input_expected(Connection& c, const SegmentIn& segment, const Context& context,
-                    Outcome& outcome) {
-  const Drop drop = check_ack(c, segment, context, outcome);
-  if (drop != Drop::none) return drop;
-  update_ts_recent(c, segment, context);
-  const auto bytes = static_cast<std::uint32_t>(segment.payload.size());
-  if (bytes == 0) return Drop::none;
-  outcome.lent = segment.payload;
-  c.rcv_nxt += bytes;
-  ack_progress(c, bytes, context);
-  return Drop::none;
+// A FIN without text whose turn it is, with nothing unread or out of order.
+[[nodiscard]] bool is_next_fin(const Connection& c, const SegmentIn& segment) {
+  const bool may_receive =
+      c.state == State::established || c.state == State::fin_wait_1 || c.state == State::fin_wait_2;
+  return may_receive && segment.seq == c.rcv_nxt && c.receive == kNil && c.rcv_wnd() != 0;
 }
 
 Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& context,
@@ -149,14 +131,35 @@ Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& 
   if (drop != Drop::none || outcome.closed) return drop;
   update_ts_recent(c, segment, context);
   // Sixth, check the URG bit: urgent bytes stay in line where they are (RFC 9293 §3.8.5, RFC 6093).
-  if (segment.payload.empty() && !segment.flags.fin()) return Drop::none;
+  if (segment.payload.empty()) {
+    if (!segment.flags.fin()) return Drop::none;
+    if (is_next_fin(c, segment)) {
+      process_fin(c, context, outcome);
+      return Drop::none;
+    }
+  }
   return take_text(c, {segment.seq, segment.payload, segment.flags.fin()}, context, outcome);
 }
 
 }  // namespace
 
+bool input_expected(Connection& c, const SegmentIn& segment, const Context& context) {
+  update_send_window(c, segment);
+  bool writable = false;
+  if (c.send != kNil) {
+    writable = all_acknowledged(c, segment, context);
+  } else if (c.send_timer == SendTimer::keepalive) {
+    arm_idle_timer(c, context);
+  }
+  update_ts_recent(c, segment, context);
+  const auto bytes = static_cast<std::uint32_t>(segment.payload.size());
+  if (bytes == 0) return writable;
+  c.rcv_nxt += bytes;
+  ack_progress(c, bytes, context);
+  return writable;
+}
+
 Drop on_segment(Connection& c, const SegmentIn& segment, const Context& context, Outcome& outcome) {
-  if (is_expected(c, segment)) return input_expected(c, segment, context, outcome);
   switch (c.state) {
     case State::syn_sent:
       return input_syn_sent(c, segment, context, outcome);

@@ -9,11 +9,35 @@
 #include "tcp/base/drop.h"
 #include "tcp/connection/connection.h"
 #include "tcp/connection/context.h"
+#include "tcp/connection/timestamps.h"
 #include "tcp/wire/segment.h"
 
 namespace millrace::tcp {
 
 Drop on_segment(Connection& c, const SegmentIn& segment, const Context& context, Outcome& outcome);
+
+/// Header prediction (Jacobson): true only if every check before the fifth passes, the ACK covers
+/// all that was sent, outside recovery, and the text, if any, is next and fits, with nothing unread
+/// or out of order.
+[[nodiscard]] inline bool is_expected(const Connection& c, const SegmentIn& segment,
+                                      const Context& context) {
+  constexpr std::uint8_t kMask = Flags::kSyn | Flags::kFin | Flags::kRst | Flags::kAck;
+  if (c.state != State::established || (segment.flags.bits & kMask) != Flags::kAck) return false;
+  if (segment.seq != c.rcv_nxt || segment.ack != c.snd_nxt || c.receive != kNil) return false;
+  if (segment.payload.size() > c.rcv_wnd()) return false;
+  if (c.has(Connection::kTimestamps) &&
+      (!segment.options.has_timestamps() || ts_before(segment.options.tsval, c.ts_recent))) {
+    return false;
+  }
+  if (c.send == kNil) return true;
+  const SendState& st = context.stores.send[c.send];
+  const std::uint32_t flight = bytes_between(c.snd_una, c.snd_nxt);
+  return flight == st.queued_bytes && flight != 0 && !st.in_recovery;
+}
+
+/// What on_segment() comes to for such a segment: its payload is lent, and nothing else can happen
+/// but that a waiting writer finds room, which is what is returned.
+bool input_expected(Connection& c, const SegmentIn& segment, const Context& context);
 
 /// An ICMP error whose sequence number lies in [SND.UNA, SND.NXT): a hard one ends an opening
 /// connection, in synchronized states it is soft (RFC 5927 §4, §5). Drop::icmp_no_connection if

@@ -125,7 +125,7 @@ struct Plan {
 }
 
 // `send_timer` becomes retransmit; what `backoff` counted for another purpose is forgotten.
-void arm_retransmit(Connection& c, const Context& context) {
+[[gnu::always_inline]] inline void arm_retransmit(Connection& c, const Context& context) {
   if (c.send_timer == SendTimer::retransmit) return;
   if (c.send_timer != SendTimer::none) c.backoff = 0;
   c.send_timer = SendTimer::retransmit;
@@ -136,7 +136,7 @@ void arm_retransmit(Connection& c, const Context& context) {
 inline std::uint32_t attach(const Connection& c, const SendState& st, const Context& context,
                             QueuePosition& at, std::uint32_t offset, const Plan& plan,
                             SegmentOut& out) {
-  const std::uint32_t bytes = gather(context.stores, at, plan.bytes, out);
+  const std::uint32_t bytes = gather(st, context.stores, at, plan.bytes, out);
   out.payload_bytes = bytes;
   const std::uint32_t mss = segment_payload(c, context);
   if (bytes > mss) out.segment_size = static_cast<std::uint16_t>(mss);
@@ -242,7 +242,7 @@ void emit_syn(Connection& c, const Context& context, SegmentOut& out) {
 }
 
 // RFC 5681 §4.1: after an idle RTO the old window says nothing about the path any more.
-void restart_after_idle(Connection& c, const SendState& st, const Context& context) {
+inline void restart_after_idle(Connection& c, const SendState& st, const Context& context) {
   if (c.congestion.cwnd <= initial_window(c.mss)) return;
   const Tick idle = tick_of(context.now) - st.last_send;
   if (idle < ticks_for(retransmission_timeout(c, context.config))) return;
@@ -323,6 +323,45 @@ void settle(Connection& c, const Context& context) {
 bool next_segment(Connection& c, const Context& context, SegmentOut& out) {
   if (nothing_due(c, context)) return false;
   return carry_out(c, context, out);
+}
+
+bool send_whole_queue(Connection& c, const Context& context, SegmentOut& out) {
+  constexpr std::uint16_t kOther =
+      Connection::kResetOwed | Connection::kProbeOwed | Connection::kFinSent;
+  if (c.send == kNil || c.snd_nxt != c.snd_una || c.receive != kNil) return false;
+  if (c.acks_owed > 1 || c.has(kOther)) return false;
+  if (c.state == State::syn_sent || c.state == State::syn_received) return false;
+  SendState& st = context.stores.send[c.send];
+  const std::uint32_t bytes = st.queued_bytes;
+  const std::uint32_t fin = c.has(Connection::kFinQueued) ? 1 : 0;
+  if (bytes + fin == 0 || bytes > c.mss || bytes + fin > c.snd_wnd) return false;
+  if (st.retransmit_first || st.resending) return false;
+  if (bytes_between(c.last_ack_sent, c.rcv_nxt) > 2U * c.mss) return false;  // ACKs go in steps
+  restart_after_idle(c, st, context);
+  if (bytes > congestion_limit(c, st)) return false;
+  QueuePosition at{st.cursor_chunk, st.cursor_offset};
+  if (bytes != 0) {
+    const Chunk& chunk = chunk_of(st, context.stores, at.chunk);
+    if (bytes > chunk.bytes - at.offset) return false;
+    out.pieces[0] = std::span(chunk.data + at.offset, bytes);
+  }
+  const auto flags = static_cast<std::uint8_t>(Flags::kAck | (bytes != 0 ? Flags::kPsh : 0U) | fin);
+  fill_header_acking(c, c.snd_nxt, c.rcv_nxt, flags, context, out);
+  out.payload_bytes = bytes;
+  out.piece_count = bytes != 0 ? 1 : 0;
+  st.cursor_offset = at.offset + bytes;
+  st.last_send = st.unacked_since = tick_of(context.now);
+  st.cwnd_limited = false;
+  ++context.counters.TCPOrigDataSent;
+  c.snd_nxt += bytes + fin;
+  if (bytes < c.mss) st.short_end = c.snd_nxt;
+  if (st.rtt_at == Instant{}) {
+    st.rtt_at = context.now;
+    st.rtt_seq = c.snd_nxt;
+  }
+  if (fin != 0) c.set(Connection::kFinSent);
+  arm_retransmit(c, context);
+  return true;
 }
 
 bool wants_to_send(const Connection& c, const Context& context) {

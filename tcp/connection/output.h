@@ -19,6 +19,11 @@ namespace millrace::tcp {
 /// PassiveOpens.
 [[nodiscard]] bool next_segment(Connection& c, const Context& context, SegmentOut& out);
 
+/// The usual turn: where one segment holds all that is queued (data, FIN or both) with nothing in
+/// flight, nothing out of order and nothing else owed, does what next_segment() would, called until
+/// it says false. Else false, and nothing has changed but what an idle time changes.
+[[nodiscard]] bool send_whole_queue(Connection& c, const Context& context, SegmentOut& out);
+
 /// True if next_segment() would produce something.
 [[nodiscard]] bool wants_to_send(const Connection& c, const Context& context);
 

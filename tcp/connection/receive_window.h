@@ -36,7 +36,7 @@ namespace millrace::tcp {
 /// promised (RFC 7323 §2.4). So the edge is chosen in whole units when it moves, and rounded up
 /// while it rests. Rounding up can add a unit at a time to what must be buffered; it stops one unit
 /// above the buffer, and the field is rounded down from there on (we still accept up to rcv_adv).
-inline void update_receive_window(Connection& c, const Context& context) {
+[[gnu::always_inline]] inline void update_receive_window(Connection& c, const Context& context) {
   const std::uint32_t current = c.rcv_wnd();
   const std::uint32_t free_bytes = free_receive_bytes(c, context);
   const int scale = c.our_scale();
@@ -48,6 +48,7 @@ inline void update_receive_window(Connection& c, const Context& context) {
   }
   if (current == 0) return;
   const std::uint32_t unit = 1U << scale;
+  if ((current & (unit - 1)) == 0) return;
   const std::uint32_t up = (current + unit - 1) & ~(unit - 1);
   if (up <= free_bytes + unit && (up >> scale) <= 0xffffU) c.rcv_adv = c.rcv_nxt + up;
 }

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 
-#include "tcp/congestion/congestion.h"
 #include "tcp/connection/calls.h"
 
 namespace millrace::tcp {
@@ -78,25 +77,13 @@ void on_duplicate_ack(Connection& c, SendState& st, const Context& context) {
 
 bool on_new_ack(Connection& c, SendState& st, Seq ack, std::uint32_t acked_bytes,
                 const Context& context) {
-  st.dup_acks = 0;
-  if (st.in_recovery) {
-    if (before(ack, st.recover)) return on_partial_ack(c, st, acked_bytes);
-    leave_recovery(c, st, ack);
+  if (!st.in_recovery) {
+    grow_window(c, st, ack, acked_bytes, context);
     return true;
   }
-  st.inflation = 0;
-  const std::uint32_t flight = flight_bytes(c);
-  AckSample sample;
-  sample.acked_bytes = acked_bytes;
-  sample.flight_bytes = flight;
-  sample.mss = c.mss;
-  sample.rtt_us = c.srtt_us;
-  sample.after_timeout = before(ack, st.recover);
-  // Half a window in flight is enough for slow start to double it (RFC 7661 §4.3).
-  const bool half_used =
-      c.congestion.cwnd < c.congestion.ssthresh && 2 * flight >= c.congestion.cwnd;
-  sample.cwnd_limited = st.cwnd_limited || half_used || sample.after_timeout;
-  congestion_on_ack(context.config.congestion, c.congestion, sample, context.now);
+  st.dup_acks = 0;
+  if (before(ack, st.recover)) return on_partial_ack(c, st, acked_bytes);
+  leave_recovery(c, st, ack);
   return true;
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "tcp/congestion/congestion.h"
 #include "tcp/connection/connection.h"
 #include "tcp/connection/context.h"
 
@@ -21,6 +22,25 @@ void on_duplicate_ack(Connection& c, SendState& st, const Context& context);
 /// RFC 6582 §3.2 step 3).
 [[nodiscard]] bool on_new_ack(Connection& c, SendState& st, Seq ack, std::uint32_t acked_bytes,
                               const Context& context);
+
+/// The same outside recovery.
+inline void grow_window(Connection& c, SendState& st, Seq ack, std::uint32_t acked_bytes,
+                        const Context& context) {
+  st.dup_acks = 0;
+  st.inflation = 0;
+  const std::uint32_t flight = bytes_between(c.snd_una, c.snd_nxt);
+  AckSample sample;
+  sample.acked_bytes = acked_bytes;
+  sample.flight_bytes = flight;
+  sample.mss = c.mss;
+  sample.rtt_us = c.srtt_us;
+  sample.after_timeout = before(ack, st.recover);
+  // Half a window in flight is enough for slow start to double it (RFC 7661 §4.3).
+  const bool half_used =
+      c.congestion.cwnd < c.congestion.ssthresh && 2 * flight >= c.congestion.cwnd;
+  sample.cwnd_limited = st.cwnd_limited || half_used || sample.after_timeout;
+  congestion_on_ack(context.config.congestion, c.congestion, sample, context.now);
+}
 
 /// The retransmission timer expired; `first` for this SND.UNA.
 void on_timeout_loss(Connection& c, SendState& st, bool first, const Context& context);

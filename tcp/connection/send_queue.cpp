@@ -15,47 +15,30 @@ namespace {
 
 // Lasting memory below this is copied all the same: a reference costs a chunk and a piece of a
 // segment, and a queue of tiny references would make seek() slow.
+// The first chunk of a queue costs nothing.
 constexpr std::size_t kReferFrom = 256;
 
-[[nodiscard]] bool may_send(const Connection& c) {
-  if (c.has(Connection::kFinQueued)) return false;
-  switch (c.state) {
-    case State::syn_sent:
-    case State::syn_received:
-    case State::established:
-    case State::close_wait:
-      return true;
-    case State::closed:
-    case State::listen:
-    case State::fin_wait_1:
-    case State::fin_wait_2:
-    case State::closing:
-    case State::last_ack:
-    case State::time_wait:
-      return false;
-  }
-  return false;
-}
-
-void link(SendState& st, Stores& stores, std::uint32_t index) {
+// A chunk at the end of the chain; kNil if there is none to be had.
+[[nodiscard]] std::uint32_t append_chunk(SendState& st, Stores& stores) {
   if (st.chunk_tail == kNil) {
-    st.chunk_head = index;
-    st.cursor_chunk = index;
+    st.chunk_head = st.chunk_tail = st.cursor_chunk = kOwnChunk;
     st.cursor_offset = 0;
-  } else {
-    stores.chunks[st.chunk_tail].next = index;
+    return kOwnChunk;
   }
+  const std::uint32_t index = stores.chunks.create();
+  if (index == kNil) return kNil;
+  chunk_of(st, stores, st.chunk_tail).next = index;
   st.chunk_tail = index;
+  return index;
 }
 
 [[nodiscard]] bool append_reference(SendState& st, Stores& stores,
                                     std::span<const std::byte> bytes) {
-  const std::uint32_t index = stores.chunks.create();
+  const std::uint32_t index = append_chunk(st, stores);
   if (index == kNil) return false;
-  Chunk& chunk = stores.chunks[index];
+  Chunk& chunk = chunk_of(st, stores, index);
   chunk.data = bytes.data();
   chunk.bytes = static_cast<std::uint32_t>(bytes.size());
-  link(st, stores, index);
   return true;
 }
 
@@ -63,20 +46,19 @@ void link(SendState& st, Stores& stores, std::uint32_t index) {
 // if there is none to be had.
 [[nodiscard]] std::uint32_t chunk_with_room(SendState& st, Stores& stores) {
   if (st.chunk_tail != kNil) {
-    const Chunk& tail = stores.chunks[st.chunk_tail];
+    const Chunk& tail = chunk_of(st, stores, st.chunk_tail);
     if (tail.block != kNil && tail.bytes != kBlockBytes) return st.chunk_tail;
   }
-  const std::uint32_t index = stores.chunks.create();
-  if (index == kNil) return kNil;
   const std::uint32_t block = stores.blocks.create();
-  if (block == kNil) {
-    stores.chunks.free(index);
+  if (block == kNil) return kNil;
+  const std::uint32_t index = append_chunk(st, stores);
+  if (index == kNil) {
+    stores.blocks.free(block);
     return kNil;
   }
-  Chunk& chunk = stores.chunks[index];
+  Chunk& chunk = chunk_of(st, stores, index);
   chunk.data = stores.blocks[block].bytes.data();
   chunk.block = block;
-  link(st, stores, index);
   return index;
 }
 
@@ -86,7 +68,7 @@ void link(SendState& st, Stores& stores, std::uint32_t index) {
   while (copied < bytes.size()) {
     const std::uint32_t index = chunk_with_room(st, stores);
     if (index == kNil) break;
-    Chunk& chunk = stores.chunks[index];
+    Chunk& chunk = chunk_of(st, stores, index);
     const std::size_t n = std::min(kBlockBytes - chunk.bytes, bytes.size() - copied);
     std::byte* to = stores.blocks[chunk.block].bytes.data() + chunk.bytes;
     std::memcpy(to, bytes.data() + copied, n);
@@ -94,6 +76,32 @@ void link(SendState& st, Stores& stores, std::uint32_t index) {
     copied += n;
   }
   return copied;
+}
+
+// What is worth referring to where it lies: a long piece, or the first of a queue.
+[[nodiscard]] bool is_worth_referring_to(const SendState& st, std::span<const std::byte> bytes) {
+  return bytes.size() >= kReferFrom || (st.chunk_tail == kNil && !bytes.empty());
+}
+
+// A short write to an empty queue, as most are. False, and nothing done, if it is not that or there
+// is no block.
+[[nodiscard]] bool write_first(SendState& st, Stores& stores, std::span<const std::byte> bytes,
+                               bool copy) {
+  if (st.chunk_tail != kNil) return false;
+  st.own.data = bytes.data();
+  if (copy) {
+    const std::uint32_t block =
+        bytes.size() <= kBlockBytes ? stores.blocks.create() : std::uint32_t{kNil};
+    if (block == kNil) return false;
+    std::byte* const to = stores.blocks[block].bytes.data();
+    std::memcpy(to, bytes.data(), bytes.size());
+    st.own.data = to;
+    st.own.block = block;
+  }
+  st.own.bytes = st.queued_bytes = static_cast<std::uint32_t>(bytes.size());
+  st.chunk_head = st.chunk_tail = st.cursor_chunk = kOwnChunk;
+  st.cursor_offset = 0;
+  return true;
 }
 
 // A write was cut short. If nothing of this connection is queued, no ACK will ever tell it that
@@ -116,9 +124,8 @@ bool ensure_send_state(Connection& c, const Context& context) {
   // Between two SendStates the time of the last send rests in send_deadline (connection.h). Under
   // keepalive that is when anything was last heard, which is later.
   switch (c.send_timer) {
-    case SendTimer::none:
-      st.last_send = c.send_deadline;
-      break;
+    [[likely]] case SendTimer::none : st.last_send = c.send_deadline;
+    break;
     case SendTimer::keepalive:
       st.last_send = c.send_deadline - ticks_for(context.config.keepalive_idle);
       break;
@@ -142,22 +149,10 @@ void free_chain(Stores& stores, std::uint32_t head) {
   }
 }
 
-void release_send_state(Connection& c, const Context& context) {
-  if (c.send == kNil) return;
-  const SendState& st = context.stores.send[c.send];
-  const Tick last_send = st.last_send;
-  free_chain(context.stores, st.chunk_head);
-  context.stores.send.free(c.send);
-  c.send = kNil;
-  c.clear(Connection::kProbeOwed);
-  c.send_timer = SendTimer::none;
-  c.send_deadline = last_send;
-}
-
 QueuePosition seek(const SendState& st, const Stores& stores, std::uint32_t offset) {
   QueuePosition at{st.chunk_head, st.head_offset};
   while (at.chunk != kNil) {
-    const Chunk& chunk = stores.chunks[at.chunk];
+    const Chunk& chunk = chunk_of(st, stores, at.chunk);
     const std::uint32_t here = chunk.bytes - at.offset;
     if (offset < here || chunk.next == kNil) break;
     offset -= here;
@@ -167,12 +162,12 @@ QueuePosition seek(const SendState& st, const Stores& stores, std::uint32_t offs
   return at;
 }
 
-std::uint32_t gather_pieces(const Stores& stores, QueuePosition& at, std::uint32_t bytes,
-                            SegmentOut& out) {
+std::uint32_t gather_pieces(const SendState& st, const Stores& stores, QueuePosition& at,
+                            std::uint32_t bytes, SegmentOut& out) {
   std::uint32_t gathered = 0;
   out.piece_count = 0;
   while (gathered < bytes) {
-    const Chunk& chunk = stores.chunks[at.chunk];
+    const Chunk& chunk = chunk_of(st, stores, at.chunk);
     if (at.offset == chunk.bytes) {
       at = {chunk.next, 0};
       continue;
@@ -190,7 +185,7 @@ void drop_acknowledged(SendState& st, Stores& stores, std::uint32_t bytes) {
   st.queued_bytes -= bytes;
   std::uint32_t left = st.head_offset + bytes;
   while (st.chunk_head != kNil) {
-    const Chunk& chunk = stores.chunks[st.chunk_head];
+    const Chunk chunk = chunk_of(st, stores, st.chunk_head);
     if (left < chunk.bytes) break;
     left -= chunk.bytes;
     const std::uint32_t gone = st.chunk_head;
@@ -200,7 +195,11 @@ void drop_acknowledged(SendState& st, Stores& stores, std::uint32_t bytes) {
       st.cursor_offset = 0;
     }
     if (chunk.block != kNil) stores.blocks.free(chunk.block);
-    stores.chunks.free(gone);
+    if (gone != kOwnChunk) {
+      stores.chunks.free(gone);
+    } else {
+      st.own = Chunk{};
+    }
   }
   if (st.chunk_head == kNil) st.chunk_tail = kNil;
   st.head_offset = left;
@@ -246,10 +245,11 @@ std::size_t enqueue(Connection& c, std::span<const std::byte> bytes, bool copy,
   }
   SendState& st = context.stores.send[c.send];
   const std::uint32_t limit = context.config.send_buffer;
+  if (bytes.size() <= limit && write_first(st, context.stores, bytes, copy)) return bytes.size();
   const std::size_t room = st.queued_bytes < limit ? limit - st.queued_bytes : 0;
   const std::span<const std::byte> fits = bytes.first(std::min(bytes.size(), room));
   std::size_t taken = 0;
-  if (copy || fits.size() < kReferFrom) {
+  if (copy || !is_worth_referring_to(st, fits)) {
     taken = append_copy(st, context.stores, fits);
   } else if (append_reference(st, context.stores, fits)) {
     taken = fits.size();

@@ -13,6 +13,36 @@
 
 namespace millrace::tcp {
 
+/// True while the state allows SEND, and so CLOSE to have a meaning (RFC 9293 §3.10.2, §3.10.4).
+[[nodiscard]] inline bool may_send(const Connection& c) {
+  if (c.has(Connection::kFinQueued)) return false;
+  switch (c.state) {
+    case State::syn_sent:
+    case State::syn_received:
+    case State::established:
+    case State::close_wait:
+      return true;
+    case State::closed:
+    case State::listen:
+    case State::fin_wait_1:
+    case State::fin_wait_2:
+    case State::closing:
+    case State::last_ack:
+    case State::time_wait:
+      return false;
+  }
+  return false;
+}
+
+/// A chunk of the chain.
+[[nodiscard]] inline Chunk& chunk_of(SendState& st, Stores& stores, std::uint32_t index) {
+  return index == kOwnChunk ? st.own : stores.chunks[index];
+}
+[[nodiscard]] inline const Chunk& chunk_of(const SendState& st, const Stores& stores,
+                                           std::uint32_t index) {
+  return index == kOwnChunk ? st.own : stores.chunks[index];
+}
+
 /// Where a byte of the queue lies. An offset at the end of its chunk means the start of the next.
 struct QueuePosition {
   std::uint32_t chunk = kNil;
@@ -21,20 +51,17 @@ struct QueuePosition {
 
 /// False if the pool is empty.
 [[nodiscard]] bool ensure_send_state(Connection& c, const Context& context);
-/// Frees the queue and the SendState; remembers when we last sent, for the idle restart.
-void release_send_state(Connection& c, const Context& context);
-
 /// The position `offset` bytes beyond SND.UNA, found from the head of the chain.
 [[nodiscard]] QueuePosition seek(const SendState& st, const Stores& stores, std::uint32_t offset);
 /// Describes up to `bytes` from `at` in out.pieces, at most kMaxPieces of them, moves `at` behind
 /// them and returns how many.
-std::uint32_t gather_pieces(const Stores& stores, QueuePosition& at, std::uint32_t bytes,
-                            SegmentOut& out);
-inline std::uint32_t gather(const Stores& stores, QueuePosition& at, std::uint32_t bytes,
-                            SegmentOut& out) {
+std::uint32_t gather_pieces(const SendState& st, const Stores& stores, QueuePosition& at,
+                            std::uint32_t bytes, SegmentOut& out);
+inline std::uint32_t gather(const SendState& st, const Stores& stores, QueuePosition& at,
+                            std::uint32_t bytes, SegmentOut& out) {
   if (bytes == 0) return 0;
-  const Chunk& chunk = stores.chunks[at.chunk];
-  if (bytes > chunk.bytes - at.offset) return gather_pieces(stores, at, bytes, out);
+  const Chunk& chunk = chunk_of(st, stores, at.chunk);
+  if (bytes > chunk.bytes - at.offset) return gather_pieces(st, stores, at, bytes, out);
   out.piece_count = 1;
   out.pieces[0] = std::span(chunk.data + at.offset, bytes);
   at.offset += bytes;
@@ -50,7 +77,26 @@ void drop_acknowledged(SendState& st, Stores& stores, std::uint32_t bytes);
   return c.has(Connection::kWriteBlocked) && unblock_writer(c, context);
 }
 
-/// Frees a chain of chunks and the blocks they own.
+/// Frees a chain of chunks from the pool and the blocks they own.
 void free_chain(Stores& stores, std::uint32_t head);
+
+/// Frees the queue and the SendState; remembers when we last sent, for the idle restart.
+[[gnu::always_inline]] inline void release_send_state(Connection& c, const Context& context) {
+  if (c.send == kNil) return;
+  Stores& stores = context.stores;
+  const SendState& st = stores.send[c.send];
+  c.send_deadline = st.last_send;
+  std::uint32_t rest = st.chunk_head;
+  if (rest == kOwnChunk) {
+    if (st.own.block != kNil) stores.blocks.free(st.own.block);
+    rest = st.own.next;
+  }
+  if (rest != kNil) [[unlikely]]
+    free_chain(stores, rest);
+  stores.send.free(c.send);
+  c.send = kNil;
+  c.clear(Connection::kProbeOwed);
+  c.send_timer = SendTimer::none;
+}
 
 }  // namespace millrace::tcp

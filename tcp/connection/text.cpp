@@ -43,37 +43,6 @@ void trim_to_window(const Connection& c, Text& text) {
   return room != 0;
 }
 
-// Eighth, check the FIN bit: its sequence number is RCV.NXT.
-void process_fin(Connection& c, const Context& context, Outcome& outcome) {
-  c.rcv_nxt += 1;
-  c.set(Connection::kFinReceived);
-  ack_progress_now(c);
-  outcome.peer_closed = true;
-  if (c.receive != kNil) {
-    forget_out_of_order(context.stores.receive[c.receive], context.stores);
-    release_receive_state_if_empty(c, context);
-  }
-  switch (c.state) {
-    case State::established:
-      c.state = State::close_wait;
-      return;
-    case State::fin_wait_1:
-      c.state = State::closing;  // had our FIN been acknowledged, this were FIN-WAIT-2
-      return;
-    case State::fin_wait_2:
-      return enter_time_wait(c, context, outcome);
-    case State::closed:
-    case State::listen:
-    case State::syn_sent:
-    case State::syn_received:
-    case State::close_wait:
-    case State::closing:
-    case State::last_ack:
-    case State::time_wait:
-      return;
-  }
-}
-
 // Text at RCV.NXT while something is unread or out of order. Stored bytes win over those of the
 // segment, since they were accepted first: the segment only fills the holes before and between.
 Drop fill_holes(Connection& c, const Text& text, const Context& context, Outcome& outcome) {
@@ -163,6 +132,36 @@ Drop keep_for_later(Connection& c, const Text& text, const Context& context) {
 }
 
 }  // namespace
+
+void process_fin(Connection& c, const Context& context, Outcome& outcome) {
+  c.rcv_nxt += 1;
+  c.set(Connection::kFinReceived);
+  ack_progress_now(c);
+  outcome.peer_closed = true;
+  if (c.receive != kNil) {
+    forget_out_of_order(context.stores.receive[c.receive], context.stores);
+    release_receive_state_if_empty(c, context);
+  }
+  switch (c.state) {
+    case State::established:
+      c.state = State::close_wait;
+      return;
+    case State::fin_wait_1:
+      c.state = State::closing;  // had our FIN been acknowledged, this were FIN-WAIT-2
+      return;
+    case State::fin_wait_2:
+      return enter_time_wait(c, context, outcome);
+    case State::closed:
+    case State::listen:
+    case State::syn_sent:
+    case State::syn_received:
+    case State::close_wait:
+    case State::closing:
+    case State::last_ack:
+    case State::time_wait:
+      return;
+  }
+}
 
 Drop take_text(Connection& c, Text text, const Context& context, Outcome& outcome) {
   if (text.bytes.empty() && !text.fin) return Drop::none;

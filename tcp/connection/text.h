@@ -19,6 +19,9 @@ struct Text {
   bool fin = false;
 };
 
+/// Eighth, check the FIN bit: its sequence number is RCV.NXT, and the state may still receive.
+void process_fin(Connection& c, const Context& context, Outcome& outcome);
+
 /// Trims to the window, delivers, keeps or refuses the bytes, and processes the FIN when its turn
 /// has come.
 Drop take_text(Connection& c, Text text, const Context& context, Outcome& outcome);

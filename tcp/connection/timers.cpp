@@ -106,15 +106,6 @@ void on_send_timer(Connection& c, const Context& context, Outcome& outcome) {
 
 }  // namespace
 
-std::optional<Tick> earliest_deadline(const Connection& c) {
-  const bool delayed = c.has(Connection::kAckDelayed);
-  if (c.send_timer == SendTimer::none) {
-    return delayed ? std::optional(c.ack_deadline) : std::nullopt;
-  }
-  if (delayed && tick_before(c.ack_deadline, c.send_deadline)) return c.ack_deadline;
-  return c.send_deadline;
-}
-
 void on_deadline(Connection& c, const Context& context, Outcome& outcome) {
   const Tick now = tick_of(context.now);
   if (c.has(Connection::kAckDelayed) && is_due(c.ack_deadline, now)) {

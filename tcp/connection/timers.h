@@ -9,6 +9,7 @@
 #include "tcp/base/time.h"
 #include "tcp/connection/connection.h"
 #include "tcp/connection/context.h"
+#include "tcp/connection/rtt.h"
 
 namespace millrace::tcp {
 
@@ -16,13 +17,17 @@ namespace millrace::tcp {
 inline constexpr Duration kMemoryRetry = 10ms;
 
 /// The earlier of the armed deadlines; nothing if none is armed.
-[[nodiscard]] std::optional<Tick> earliest_deadline(const Connection& c);
+[[nodiscard]] inline std::optional<Tick> earliest_deadline(const Connection& c) {
+  const bool delayed = c.has(Connection::kAckDelayed);
+  if (c.send_timer == SendTimer::none) {
+    return delayed ? std::optional(c.ack_deadline) : std::nullopt;
+  }
+  if (delayed && tick_before(c.ack_deadline, c.send_deadline)) return c.ack_deadline;
+  return c.send_deadline;
+}
 
 /// Does what is due at tick_of(now), if anything is: a node that fires early changes nothing.
 /// May set outcome.closed with reason timeout or keepalive.
 void on_deadline(Connection& c, const Context& context, Outcome& outcome);
-
-/// Current RTO with backoff, within [min_rto, max_rto] (RFC 6298 §2, §5.5); rtt.cpp.
-[[nodiscard]] Duration retransmission_timeout(const Connection& c, const TcpConfig& config);
 
 }  // namespace millrace::tcp

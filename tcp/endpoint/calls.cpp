@@ -36,7 +36,7 @@ void call_and_apply(EndpointImpl& e, std::uint32_t index, Connection& c, Call&& 
 }  // namespace
 
 Result<ListenerId> Endpoint::listen(const ListenRequest& request) {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   if (request.port == 0) return usage("The port to listen on is 0: it must be 1 to 65535.");
   if (request.backlog == 0) return usage("The backlog is 0: nothing could ever be accepted.");
   if (request.profile >= e.config.profiles.size()) {
@@ -57,7 +57,7 @@ Result<ListenerId> Endpoint::listen(const ListenRequest& request) {
 }
 
 void Endpoint::stop_listening(ListenerId listener) {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   if (!e.listeners.is_open(listener.index)) return;
   drop_half_open_of(e, listener.index);
   e.listeners.remove(listener.index);
@@ -65,7 +65,7 @@ void Endpoint::stop_listening(ListenerId listener) {
 }
 
 std::size_t Endpoint::send(ConnectionId id, std::span<const std::byte> bytes, Lifetime lifetime) {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   Connection* c = find_open(e, id);
   if (c == nullptr || bytes.empty()) return 0;
   const std::size_t taken = enqueue(*c, bytes, lifetime == Lifetime::copied, e.context_of(*c));
@@ -74,32 +74,34 @@ std::size_t Endpoint::send(ConnectionId id, std::span<const std::byte> bytes, Li
 }
 
 std::size_t Endpoint::send_space(ConnectionId id) const {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   const Connection* c = find_open(e, id);
   return c == nullptr ? 0 : tcp::send_space(*c, e.context_of(*c));
 }
 
 void Endpoint::consume(ConnectionId id, std::size_t bytes) {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
+  if (consume_whole(e, id, bytes)) [[likely]]
+    return;
   if (Connection* c = e.resolve(id)) consume_bytes(e, id.index, *c, bytes);
 }
 
 std::span<const std::byte> Endpoint::readable(ConnectionId id) const {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   Connection* c = e.resolve(id);
   if (c == nullptr) return {};
   return readable_bytes(e, id.index, *c);
 }
 
 void Endpoint::shutdown(ConnectionId id) {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   Connection* c = find_open(e, id);
   if (c == nullptr) return;
   call_and_apply(e, id.index, *c, shut_down_sending);
 }
 
 void Endpoint::close(ConnectionId id) {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   Connection* c = e.resolve(id);
   if (c == nullptr || c->has(Connection::kOwnerGone)) return;
   const bool unread = stop_reading(e, id.index, *c);
@@ -117,7 +119,7 @@ void Endpoint::close(ConnectionId id) {
 }
 
 void Endpoint::abort(ConnectionId id) {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   Connection* c = e.resolve(id);
   if (c == nullptr) return;
   stop_reading(e, id.index, *c);
@@ -134,7 +136,7 @@ std::uint32_t Endpoint::user(ConnectionId id) const {
 }
 
 void Endpoint::set_nodelay(ConnectionId id, bool on) {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   Connection* c = find_open(e, id);
   if (c == nullptr) return;
   if (!on) {

@@ -57,10 +57,11 @@ void EndpointImpl::set_clock() {
   }
   clock_started = true;
   wheel_time = now;
+  wheel_limit = now + 1h;
 }
 
 bool Endpoint::advance(Instant now) {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   e.observe(now);
   bool done = true;
   if (e.wheel.armed() != 0) {
@@ -72,7 +73,7 @@ bool Endpoint::advance(Instant now) {
 }
 
 std::optional<Instant> Endpoint::next_deadline(Instant now) const {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   if (e.events.size() != 0) return now;  // for the application
   std::optional<Instant> earliest;
   const auto consider = [&](Instant at) {

@@ -5,6 +5,7 @@
 // whenever it is empty keeps the pages that are touched few.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -22,11 +23,12 @@ class DirtyList {
         mask_(std::bit_ceil(connections) - 1) {}
 
   void push(std::uint32_t index) {
-    if (head_ == tail_) head_ = tail_ = 0;
+    if (head_ == tail_) {
+      high_water_ = std::max(high_water_, tail_);
+      head_ = tail_ = 0;
+    }
     MR_DCHECK(tail_ - head_ <= mask_);
-    const std::uint32_t slot = tail_++ & mask_;
-    if (slot >= high_water_) high_water_ = slot + 1;
-    slots_[slot] = index;
+    slots_[tail_++ & mask_] = index;
   }
   [[nodiscard]] std::uint32_t pop() {
     MR_DCHECK(!empty());
@@ -36,7 +38,9 @@ class DirtyList {
   [[nodiscard]] std::uint32_t size() const { return tail_ - head_; }
 
   [[nodiscard]] std::size_t reserved_bytes() const { return pages_.bytes(); }
-  [[nodiscard]] std::size_t touched_bytes() const { return high_water_ * sizeof(std::uint32_t); }
+  [[nodiscard]] std::size_t touched_bytes() const {
+    return std::min(std::max(high_water_, tail_), mask_ + 1) * sizeof(std::uint32_t);
+  }
 
  private:
   ReservedPages pages_;
@@ -44,7 +48,7 @@ class DirtyList {
   std::uint32_t mask_;
   std::uint32_t head_ = 0;
   std::uint32_t tail_ = 0;
-  std::uint32_t high_water_ = 0;
+  std::uint32_t high_water_ = 0;  // of tail_, before it last began anew
 };
 
 }  // namespace millrace::tcp

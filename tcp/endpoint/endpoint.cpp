@@ -35,6 +35,7 @@ template <typename T>
 
 EndpointImpl::EndpointImpl(const EndpointConfig& c)
     : config(c),
+      profiles(config.profiles.data()),
       stores(make_stores(c)),
       connections(c.max_connections),
       generation_pages(std::size_t{c.max_connections} * sizeof(std::uint16_t)),
@@ -111,7 +112,7 @@ std::optional<ConnectionStatus> Endpoint::status(ConnectionId id) const {
 
 std::uint32_t Endpoint::list(std::uint32_t from, std::span<ConnectionStatus> out,
                              std::size_t& count) const {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   count = 0;
   // Objects first, then listeners; what is half-open or in TIME_WAIT has counts only.
   const std::uint32_t objects = e.connections.touched();
@@ -138,7 +139,7 @@ std::uint32_t Endpoint::list(std::uint32_t from, std::span<ConnectionStatus> out
 }
 
 Endpoint::Memory Endpoint::memory() const {
-  const EndpointImpl& e = *impl_;
+  const EndpointImpl& e = impl();
   Memory sum;
   const auto add = [&](std::uint64_t reserved, std::uint64_t touched) {
     sum.reserved_bytes += reserved;

@@ -30,7 +30,7 @@ namespace millrace::tcp {
 /// Independent random keys, from getrandom() in production and from the seed in simulation. Never
 /// printed or exported.
 struct Secrets {
-  SipKey isn, table, ports, timestamps, cookies;
+  SipKey numbers, table, ports, cookies;  // `numbers`: ISNs and timestamp offsets
 };
 
 /// What an active open may do with a tuple of its own that is in TIME_WAIT (notes: RFC 6191).
@@ -209,6 +209,7 @@ class Endpoint {
   friend const EndpointImpl& inspect(const Endpoint& endpoint);  // inspect.h: for tests
 
   explicit Endpoint(std::unique_ptr<EndpointImpl> impl);
+  [[nodiscard]] EndpointImpl& impl() const { return *impl_.get(); }  // without asking for null
   std::unique_ptr<EndpointImpl> impl_;
 };
 

@@ -36,7 +36,7 @@ class EventList {
         consumed_(reinterpret_cast<std::uint32_t*>(pages_.data() + capacity * sizeof(Event))),
         capacity_(capacity) {}
 
-  Event& add(ConnectionId connection, std::uint32_t user, EventKind kind) {
+  [[gnu::always_inline]] Event& add(ConnectionId connection, std::uint32_t user, EventKind kind) {
     MR_CHECK(size_ < capacity_);
     consumed_[size_] = 0;
     Event* event = new (events_ + size_++) Event;

@@ -22,24 +22,32 @@ void count(Counters& counters, const SegmentOut& segment) {
 
 /// What is left of a connection that is over: an RST, if one is owed.
 std::size_t flush_over(EndpointImpl& e, std::uint32_t index, Connection& c, SegmentOut& out) {
-  std::size_t count = 0;
+  std::size_t sent = 0;
   if (c.has(Connection::kResetOwed) && next_segment(c, e.context_of(c), out)) {
     out.tuple = e.tuple_of(c);
-    count = 1;
+    count(e.counters, out);
+    sent = 1;
   }
   c.clear(Connection::kDirty);
   free_if_done(e, index, c);
-  return count;
+  return sent;
 }
 
 /// One turn of one connection. Sets `more` if it may have more to send.
 std::size_t flush_turn(EndpointImpl& e, Connection& c, std::span<SegmentOut> out, bool& more) {
   const std::size_t most = std::min(out.size(), kSegmentsPerTurn);
   const Context context = e.context_of(c);
+  if (SegmentOut& first = *out.data(); send_whole_queue(c, context, first)) {
+    first.tuple = e.tuple_of(c);
+    ++e.counters.OutSegs;
+    more = false;
+    return 1;
+  }
   const State before = c.state;
   std::size_t n = 0;
   while (n < most && next_segment(c, context, out[n])) {
     out[n].tuple = e.tuple_of(c);
+    count(e.counters, out[n]);
     ++n;
   }
   // Only a next_segment() that finds nothing more leaves the timers right: else it is asked again.
@@ -54,10 +62,13 @@ std::size_t flush_turn(EndpointImpl& e, Connection& c, std::span<SegmentOut> out
 }  // namespace
 
 std::size_t Endpoint::flush(std::span<SegmentOut> out, Instant now) {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   e.observe(now);
   std::size_t n = 0;
-  for (; n < out.size() && !e.replies.empty(); ++n) write_reply(e.replies.pop(), out[n]);
+  for (; n < out.size() && !e.replies.empty(); ++n) {
+    write_reply(e.replies.pop(), out[n]);
+    count(e.counters, out[n]);
+  }
   while (n < out.size() && !e.dirty.empty()) {
     const std::uint32_t index = e.dirty.pop();
     Connection& c = e.connections[index];
@@ -74,7 +85,6 @@ std::size_t Endpoint::flush(std::span<SegmentOut> out, Instant now) {
     }
     file_timer(e, index, c);
   }
-  for (const SegmentOut& segment : out.first(n)) count(e.counters, segment);
   return n;
 }
 

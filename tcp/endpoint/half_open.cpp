@@ -10,7 +10,6 @@
 namespace millrace::tcp {
 
 namespace {
-constexpr std::uint32_t kPosition = EntryRef::kIpv6 - 1;
 // Timeouts are compared modulo 2^32 microseconds.
 constexpr Duration kLongest = 30min;
 
@@ -37,15 +36,6 @@ HalfOpen::HalfOpen(std::uint32_t capacity, std::span<const TcpConfig> profiles)
       timeout = std::min(timeout * 2, config.max_rto);  // RFC 6298 §5.5
     }
   }
-}
-
-HalfOpen::Entry& HalfOpen::entry(std::uint32_t index) {
-  if ((index & EntryRef::kIpv6) != 0) return v6_[index & kPosition].entry;
-  return v4_[index].entry;
-}
-const HalfOpen::Entry& HalfOpen::entry(std::uint32_t index) const {
-  if ((index & EntryRef::kIpv6) != 0) return v6_[index & kPosition].entry;
-  return v4_[index].entry;
 }
 
 EntryRef HalfOpen::insert(const FourTuple& tuple, const HalfOpenState& state, Instant now) {

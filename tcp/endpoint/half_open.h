@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Connections in SYN-RECEIVED that a listener may get: what our SYN-ACK said and what the peer's
-// SYN asked, 44 bytes for IPv4 and 68 for IPv6, in bounded pools (RFC 4987). Nothing else is spent
+// SYN asked, 48 bytes for IPv4 and 72 for IPv6, in bounded pools (RFC 4987). Nothing else is spent
 // on a peer before it has shown that it receives at its address.
 //
 // All entries of one profile that have sent equally many SYN-ACKs wait equally long (RFC 6298
@@ -26,12 +26,12 @@
 
 namespace millrace::tcp {
 
-/// What is kept besides the tuple. The timestamp offset is derived anew (isn.h), the window and
-/// scale that we offer follow from the profile.
+/// What is kept besides the tuple. The window and scale that we offer follow from the profile.
 struct HalfOpenState {
   Seq iss;
   Seq irs;
   std::uint32_t ts_recent = 0;
+  std::uint32_t ts_offset = 0;
   std::uint16_t peer_mss = 0;  // as clamped
   std::uint16_t listener = 0;
   std::uint8_t window_scales = 0;  // low nibble: the peer's; high: ours
@@ -46,7 +46,7 @@ struct HalfOpenState {
 
   [[nodiscard]] bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
 };
-static_assert(sizeof(HalfOpenState) == 20);
+static_assert(sizeof(HalfOpenState) == 24);
 
 class HalfOpen {
  public:
@@ -118,12 +118,12 @@ class HalfOpen {
     Entry entry;
     PackedTuple tuple;
   };
-  static_assert(sizeof(Entry4) == 44);
+  static_assert(sizeof(Entry4) == 48);
   struct Entry6 {
     Entry entry;
     FourTuple tuple;
   };
-  static_assert(sizeof(Entry6) == 68);
+  static_assert(sizeof(Entry6) == 72);
 
   /// Entries that wait for the same time, oldest first.
   struct Queue {
@@ -137,8 +137,15 @@ class HalfOpen {
     }
   };
 
-  [[nodiscard]] Entry& entry(std::uint32_t index);
-  [[nodiscard]] const Entry& entry(std::uint32_t index) const;
+  static constexpr std::uint32_t kPosition = EntryRef::kIpv6 - 1;
+
+  [[nodiscard]] Entry& entry(std::uint32_t index) {
+    if ((index & EntryRef::kIpv6) != 0) return v6_[index & kPosition].entry;
+    return v4_[index].entry;
+  }
+  [[nodiscard]] const Entry& entry(std::uint32_t index) const {
+    return const_cast<HalfOpen*>(this)->entry(index);
+  }
   [[nodiscard]] std::size_t queue_of(const HalfOpenState& state) const {
     return first_queue_[state.profile] + state.level;
   }

@@ -52,8 +52,10 @@ struct EndpointImpl {
   explicit EndpointImpl(const EndpointConfig& c);
 
   EndpointConfig config;
-  Instant now{};         // of the latest call that named a time: calls like send() do not
-  Instant wheel_time{};  // when the wheel last was sure of the time
+  const TcpConfig* profiles;  // those of `config`
+  Instant now{};              // of the latest call that named a time: calls like send() do not
+  Instant wheel_time{};       // when the wheel last was sure of the time
+  Instant wheel_limit = Instant::min();  // up to which it needs no reassurance
   bool clock_started = false;
   Counters counters;
   StateCounts states;
@@ -79,17 +81,16 @@ struct EndpointImpl {
   EventList events;
   std::size_t shown = 0;          // events that the application was given
   std::size_t data_cursor = 0;    // no event before it has bytes that are not consumed
+  std::size_t closed_events = 0;  // in `events`
   std::uint64_t data_filter = 0;  // bit (index mod 64) is set if a connection has a data event
   std::uint32_t iteration = 0;
 
   std::array<TimeWaitGone, 256> gone;  // scratch of advance()
   std::array<HalfOpen::Due, 64> due;
 
+  [[nodiscard]] const TcpConfig& profile(std::uint8_t number) const { return profiles[number]; }
   [[nodiscard]] Context context_of(const Connection& c) {
-    return {config.profiles[c.profile], stores, counters, now};
-  }
-  [[nodiscard]] Context context(std::uint8_t profile) {
-    return {config.profiles[profile], stores, counters, now};
+    return {profile(c.profile), stores, counters, now};
   }
   [[nodiscard]] ConnectionId id_of(std::uint32_t i, const Connection& c) const {
     return {i, c.generation};
@@ -114,7 +115,7 @@ struct EndpointImpl {
   }
   void observe(Instant at) {
     now = at;
-    if (!clock_started || at - wheel_time > 1h) [[unlikely]]
+    if (at > wheel_limit) [[unlikely]]
       set_clock();
   }
   void set_clock();

@@ -121,9 +121,10 @@ class Index {
   [[nodiscard]] static std::uint8_t tag(std::uint64_t hash) {
     return static_cast<std::uint8_t>(hash);
   }
-  [[nodiscard]] Walk start(std::uint64_t hash) const {
-    return {home(hash), 1 + ((((hash >> 8) & 0xffff) * step_range_) >> 16)};
+  [[nodiscard]] std::uint64_t step(std::uint64_t hash) const {
+    return 1 + ((((hash >> 8) & 0xffff) * step_range_) >> 16);
   }
+  [[nodiscard]] Walk start(std::uint64_t hash) const { return {home(hash), step(hash)}; }
   void advance(Walk& w) const {
     w.bucket += w.step;
     if (w.bucket >= bucket_count_) w.bucket -= bucket_count_;
@@ -151,16 +152,17 @@ class Index {
 };
 
 template <typename Matches>
-EntryRef Index::find(std::uint64_t hash, Matches&& matches) const {
-  Walk w = start(hash);
+[[gnu::always_inline]] inline EntryRef Index::find(std::uint64_t hash, Matches&& matches) const {
+  Walk w{home(hash), 0};
   for (std::uint32_t probe = 0; probe < kMaxProbes; ++probe, advance(w)) {
     const Bucket& b = buckets()[w.bucket];
     for (unsigned left = agreeing(b, hash); left != 0; left &= left - 1) {
       const EntryRef ref =
-          EntryRef::from_bits(b.refs[static_cast<std::size_t>(__builtin_ctz(left))]);
+          EntryRef::from_bits(b.refs.data()[static_cast<std::size_t>(__builtin_ctz(left))]);
       if (matches(ref)) return ref;
     }
     if (b.overflow == 0) return {};
+    w.step = step(hash);  // only now: nearly all lookups end in the first bucket
   }
   return {};
 }

@@ -13,19 +13,22 @@ constexpr std::int64_t kNanosecondsPerIsn = 4000;
 constexpr std::uint32_t kBeyond = 65'535 + 2;
 }  // namespace
 
-Seq initial_seq(SipKey isn_key, const FourTuple& tuple, Instant now) {
-  const auto keyed = static_cast<std::uint32_t>(tuple_siphash<2, 4>(isn_key, tuple));
+FlowNumbers flow_numbers(SipKey key, const FourTuple& tuple, Instant now) {
+  const std::uint64_t keyed = tuple_siphash<2, 4>(key, tuple);
   const auto clock = static_cast<std::uint64_t>(now.time_since_epoch().count()) /
                      std::uint64_t{kNanosecondsPerIsn};
-  return Seq(keyed + static_cast<std::uint32_t>(clock));
+  return {Seq(static_cast<std::uint32_t>(keyed) + static_cast<std::uint32_t>(clock)),
+          static_cast<std::uint32_t>(keyed >> 32)};
 }
 
-Seq initial_seq_beyond(SipKey isn_key, const FourTuple& tuple, Instant now, Seq old_snd_nxt) {
-  return later_of(initial_seq(isn_key, tuple, now), old_snd_nxt + kBeyond);
+FlowNumbers flow_numbers_beyond(SipKey key, const FourTuple& tuple, Instant now, Seq old_snd_nxt) {
+  FlowNumbers numbers = flow_numbers(key, tuple, now);
+  numbers.isn = later_of(numbers.isn, old_snd_nxt + kBeyond);
+  return numbers;
 }
 
-std::uint32_t timestamp_offset(SipKey timestamps_key, const FourTuple& tuple) {
-  return static_cast<std::uint32_t>(tuple_siphash<2, 4>(timestamps_key, tuple));
+std::uint32_t timestamp_offset(SipKey key, const FourTuple& tuple) {
+  return static_cast<std::uint32_t>(tuple_siphash<2, 4>(key, tuple) >> 32);
 }
 
 }  // namespace millrace::tcp

@@ -18,15 +18,20 @@
 
 namespace millrace::tcp {
 
-/// ISN = M + F(tuple, secret), M counting every 4 microseconds.
-[[nodiscard]] Seq initial_seq(SipKey isn_key, const FourTuple& tuple, Instant now);
+/// What a tuple's numbers begin with: halves of one keyed hash, so that one computation serves
+/// both.
+struct FlowNumbers {
+  Seq isn;                      // M + F(tuple, secret), M counting every 4 microseconds
+  std::uint32_t ts_offset = 0;  // added to timestamp_clock(now) in every timestamp of this tuple
+};
+[[nodiscard]] FlowNumbers flow_numbers(SipKey key, const FourTuple& tuple, Instant now);
 
-/// For a tuple that is taken out of TIME_WAIT: the same, but beyond everything that the old
-/// incarnation sent and what may be in flight of it (RFC 9293 §3.6.1, RFC 6191 §2).
-[[nodiscard]] Seq initial_seq_beyond(SipKey isn_key, const FourTuple& tuple, Instant now,
-                                     Seq old_snd_nxt);
+/// For a tuple that is taken out of TIME_WAIT: the same, but with an ISN beyond everything that the
+/// old incarnation sent and what may be in flight of it (RFC 9293 §3.6.1, RFC 6191 §2).
+[[nodiscard]] FlowNumbers flow_numbers_beyond(SipKey key, const FourTuple& tuple, Instant now,
+                                              Seq old_snd_nxt);
 
-/// Added to timestamp_clock(now) in every timestamp sent on this tuple.
-[[nodiscard]] std::uint32_t timestamp_offset(SipKey timestamps_key, const FourTuple& tuple);
+/// The offset alone.
+[[nodiscard]] std::uint32_t timestamp_offset(SipKey key, const FourTuple& tuple);
 
 }  // namespace millrace::tcp

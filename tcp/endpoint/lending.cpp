@@ -153,6 +153,7 @@ void retire_shown(EndpointImpl& e) {
   for (std::size_t i = 0; i < e.shown; ++i) {
     switch (e.events[i].kind) {
       case EventKind::closed:
+        --e.closed_events;
         forget(e, e.events[i].connection);
         break;
       case EventKind::data:
@@ -214,6 +215,22 @@ bool has_unconsumed(EndpointImpl& e, std::uint32_t index, const Connection& c) {
   return unread_bytes(c, e.context_of(c)) > deferred;
 }
 
+bool consume_whole(EndpointImpl& e, ConnectionId id, std::size_t bytes) {
+  while (e.data_cursor < e.events.size() && e.events[e.data_cursor].kind != EventKind::data) {
+    ++e.data_cursor;
+  }
+  if (e.data_cursor == e.events.size()) return false;
+  const Event& event = e.events[e.data_cursor];
+  std::uint32_t& consumed = e.events.consumed(e.data_cursor);
+  if (event.connection != id || event.bytes.size() != bytes || consumed != 0) return false;
+  if (event.listener.index != kLent) return false;
+  const Connection& c = e.connections[id.index];
+  if (c.has(Connection::kFinReceived) || c.receive != kNil || bytes == 0) return false;
+  consumed = static_cast<std::uint32_t>(bytes);
+  ++e.data_cursor;
+  return true;
+}
+
 void consume_bytes(EndpointImpl& e, std::uint32_t index, Connection& c, std::size_t bytes) {
   std::size_t left = consume_shown(e, index, c, bytes);
   if (!is_readable(c)) return;
@@ -251,11 +268,10 @@ std::span<const std::byte> readable_bytes(EndpointImpl& e, std::uint32_t index, 
 
 void settle_events(EndpointImpl& e) {
   if (e.events.size() != 0) {
-    if (e.data_filter != 0) {
-      take_what_was_consumed(e);
-      park_all_lent(e);
-    }
-    retire_shown(e);
+    // With nothing unread anywhere and nobody gone there is nothing to go through the events for.
+    if (e.stores.receive.live() != 0) take_what_was_consumed(e);
+    if (e.data_filter != 0) park_all_lent(e);
+    if (e.stores.receive.live() != 0 || e.closed_events != 0) retire_shown(e);
   }
   e.events.drop_front(e.shown);
   if (e.data_filter != 0) {

@@ -33,6 +33,9 @@ bool stop_reading(EndpointImpl& e, std::uint32_t index, Connection& c);
 /// True if bytes are lent or unread.
 [[nodiscard]] bool has_unconsumed(EndpointImpl& e, std::uint32_t index, const Connection& c);
 
+/// The usual consume(): all of the event that is next, lent, with nothing behind it. False, and
+/// nothing done, if it is not that.
+[[nodiscard]] bool consume_whole(EndpointImpl& e, ConnectionId id, std::size_t bytes);
 void consume_bytes(EndpointImpl& e, std::uint32_t index, Connection& c, std::size_t bytes);
 [[nodiscard]] std::span<const std::byte> readable_bytes(EndpointImpl& e, std::uint32_t index,
                                                         Connection& c);

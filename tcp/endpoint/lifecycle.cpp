@@ -22,11 +22,25 @@ void conclude(EndpointImpl& e, std::uint32_t index, Connection& c, CloseReason r
   announce(e, index, c, reason);
 }
 
-void to_closed(EndpointImpl& e, std::uint32_t index, Connection& c, CloseReason reason) {
+[[gnu::noinline]] void to_closed(EndpointImpl& e, std::uint32_t index, Connection& c,
+                                 CloseReason reason) {
   leave_network(e, index, c);
   c.state = State::closed;
   conclude(e, index, c, reason);
   if (c.has(Connection::kResetOwed)) mark_dirty(e, index, c);
+}
+
+[[gnu::noinline]] void to_time_wait(EndpointImpl& e, std::uint32_t index, Connection& c) {
+  enter_time_wait(e, index, c);
+  conclude(e, index, c, CloseReason::graceful);
+}
+
+[[gnu::noinline]] void push_reset(EndpointImpl& e, const Connection& c, Seq seq) {
+  Reply reply;
+  reply.tuple = e.tuple_of(c);
+  reply.seq = seq;
+  reply.flags = Flags{Flags::kRst};
+  e.replies.push(reply);
 }
 
 void tell_application(EndpointImpl& e, std::uint32_t index, const Connection& c,
@@ -82,13 +96,8 @@ void apply(EndpointImpl& e, std::uint32_t index, Connection& c, State before,
            const Outcome& outcome) {
   if (!c.has(Connection::kOwnerGone)) [[likely]]
     tell_application(e, index, c, outcome);
-  if (outcome.reset_reply) [[unlikely]] {
-    Reply reply;
-    reply.tuple = e.tuple_of(c);
-    reply.seq = outcome.reset_seq;
-    reply.flags = Flags{Flags::kRst};
-    e.replies.push(reply);
-  }
+  if (outcome.reset_reply) [[unlikely]]
+    push_reset(e, c, outcome.reset_seq);
   if (outcome.closed) {
     --e.states.of(before);
     to_closed(e, index, c, outcome.reason);
@@ -96,8 +105,7 @@ void apply(EndpointImpl& e, std::uint32_t index, Connection& c, State before,
   }
   if (outcome.enter_time_wait) {
     --e.states.of(before);
-    enter_time_wait(e, index, c);
-    conclude(e, index, c, CloseReason::graceful);
+    to_time_wait(e, index, c);
     return;
   }
   if (c.state != before) {
@@ -130,6 +138,7 @@ void announce(EndpointImpl& e, std::uint32_t index, Connection& c, CloseReason r
   // Bytes that are still shown stay until settle(); after a reset they are gone already.
   if (c.receive == kNil) withdraw_unread(e, index);
   e.events.add(e.id_of(index, c), c.user, EventKind::closed).reason = reason;
+  ++e.closed_events;
 }
 
 void forget(EndpointImpl& e, ConnectionId id) {

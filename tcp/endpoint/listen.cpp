@@ -20,18 +20,18 @@ namespace {
   return std::min<std::uint32_t>(config.receive_buffer, 0xffff);
 }
 
-[[nodiscard]] std::uint32_t our_timestamp(const EndpointImpl& e, const FourTuple& tuple) {
-  return timestamp_clock(e.now) + timestamp_offset(e.config.secrets.timestamps, tuple);
+[[nodiscard]] std::uint32_t our_timestamp(const EndpointImpl& e, const HalfOpenState& s) {
+  return timestamp_clock(e.now) + s.ts_offset;
 }
 
 void send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const HalfOpenState& s) {
-  const TcpConfig& config = e.config.profiles[s.profile];
+  const TcpConfig& config = e.profile(s.profile);
   Options peer;
   peer.has = Options::kMss;
   if (s.has(HalfOpenState::kTimestamps)) peer.has |= Options::kTimestamps;
   if (s.has(HalfOpenState::kSack)) peer.has |= Options::kSackPermitted;
   if (s.has(HalfOpenState::kWindowScaling)) peer.has |= Options::kWindowScale;
-  const std::uint32_t tsval = s.has(HalfOpenState::kTimestamps) ? our_timestamp(e, tuple) : 0;
+  const std::uint32_t tsval = s.has(HalfOpenState::kTimestamps) ? our_timestamp(e, s) : 0;
   Reply r;
   r.tuple = tuple;
   r.seq = s.iss;
@@ -46,7 +46,7 @@ void send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const HalfOpenState& 
 
 /// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, not more often than a challenge may be: false if too soon.
 bool send_ack(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple, const HalfOpenState& s) {
-  const TcpConfig& config = e.config.profiles[s.profile];
+  const TcpConfig& config = e.profile(s.profile);
   if (!e.reply_limit.allow(hash, e.now, config.challenge_ack_interval)) return false;
   Reply r;
   r.tuple = tuple;
@@ -59,7 +59,7 @@ bool send_ack(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple, const
   r.dscp = config.dscp;
   if (s.has(HalfOpenState::kTimestamps)) {
     r.options = Options::kTimestamps;
-    r.tsval = our_timestamp(e, tuple);
+    r.tsval = our_timestamp(e, s);
     r.tsecr = s.ts_recent;
   }
   return e.replies.push(r);
@@ -101,7 +101,7 @@ Drop on_reset(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple
   return Drop::tcp_half_open_reset;
 }
 
-[[nodiscard]] Handshake handshake_of(const EndpointImpl& e, EntryRef ref, const FourTuple& tuple,
+[[nodiscard]] Handshake handshake_of(const EndpointImpl& e, EntryRef ref,
                                      const SegmentIn& segment) {
   const HalfOpenState& s = e.half_open.state(ref);
   Handshake h;
@@ -116,9 +116,9 @@ Drop on_reset(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple
     h.our_scale = static_cast<std::uint8_t>(s.window_scales >> 4);
   }
   h.snd_wnd = static_cast<std::uint32_t>(segment.window) << h.peer_scale;
-  h.rcv_wnd = offered_window(e.config.profiles[s.profile]);
+  h.rcv_wnd = offered_window(e.profile(s.profile));
   h.ts_recent = s.ts_recent;
-  h.ts_offset = h.timestamps ? timestamp_offset(e.config.secrets.timestamps, tuple) : 0;
+  h.ts_offset = s.ts_offset;
   h.rtt_us = e.half_open.rtt_us(ref, e.now);
   h.retransmitted = h.rtt_us == 0;
   return h;
@@ -137,7 +137,7 @@ Drop complete(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple
     return Drop::tcp_no_memory;
   }
   Connection& c = e.connections[index];
-  establish(c, handshake_of(e, ref, tuple, segment), e.context_of(c));
+  establish(c, handshake_of(e, ref, segment), e.context_of(c));
   const bool replaced = e.index.replace(hash, ref, EntryRef{EntryKind::connection, index});
   MR_CHECK(replaced);
   e.half_open.release(ref);
@@ -173,11 +173,14 @@ Drop accept_syn(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash, con
     ++e.counters.ListenDrops;
     return Drop::tcp_listen_overflow;
   }
-  const Handshake h = agree(e.config.profiles[l.profile], !tuple.local.is_v4(), segment.options);
-  const SipKey isn_key = e.config.secrets.isn;
+  const Handshake h = agree(e.profile(l.profile), !tuple.local.is_v4(), segment.options);
+  const SipKey key = e.config.secrets.numbers;
+  const FlowNumbers numbers = previous.entry
+                                  ? flow_numbers_beyond(key, tuple, e.now, previous.old_snd_nxt)
+                                  : flow_numbers(key, tuple, e.now);
   HalfOpenState s;
-  s.iss = previous.entry ? initial_seq_beyond(isn_key, tuple, e.now, previous.old_snd_nxt)
-                         : initial_seq(isn_key, tuple, e.now);
+  s.iss = numbers.isn;
+  s.ts_offset = numbers.ts_offset;
   s.irs = segment.seq;
   s.ts_recent = h.ts_recent;
   s.peer_mss = h.peer_mss;
@@ -208,7 +211,7 @@ Drop accept_syn(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash, con
 Drop on_half_open_segment(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple& tuple,
                           const SegmentIn& segment) {
   const HalfOpenState& s = e.half_open.state(ref);
-  const TcpConfig& config = e.config.profiles[s.profile];
+  const TcpConfig& config = e.profile(s.profile);
   const Flags flags = segment.flags;
   if (flags.syn() && !flags.ack() && !flags.rst() && segment.seq == s.irs) {
     if (e.reply_limit.allow(hash, e.now, config.challenge_ack_interval)) {

@@ -102,18 +102,18 @@ class PortsOfThisCore {
 }
 
 /// Puts the new connection into the index, in the place of a TIME_WAIT entry if there is one, and
-/// says which ISN it is to begin with. False if the index is full.
+/// says with which numbers it is to begin. False if the index is full.
 [[nodiscard]] bool enter_index(EndpointImpl& e, std::uint32_t index, const FourTuple& tuple,
-                               const Place& place, Seq& iss) {
+                               const Place& place, FlowNumbers& numbers) {
   const EntryRef ref{EntryKind::connection, index};
   if (!place.old) {
-    iss = initial_seq(e.config.secrets.isn, tuple, e.now);
+    numbers = flow_numbers(e.config.secrets.numbers, tuple, e.now);
     return e.index.insert(place.hash, ref);
   }
   const Seq old_snd_nxt = e.time_wait.state(place.old).snd_nxt;
-  iss = e.config.time_wait_reuse == TimeWaitReuse::immediate
-            ? initial_seq(e.config.secrets.isn, tuple, e.now)
-            : initial_seq_beyond(e.config.secrets.isn, tuple, e.now, old_snd_nxt);
+  numbers = e.config.time_wait_reuse == TimeWaitReuse::immediate
+                ? flow_numbers(e.config.secrets.numbers, tuple, e.now)
+                : flow_numbers_beyond(e.config.secrets.numbers, tuple, e.now, old_snd_nxt);
   const bool replaced = e.index.replace(place.hash, place.old, ref);
   MR_CHECK(replaced);
   e.time_wait.release(place.old);
@@ -125,7 +125,7 @@ class PortsOfThisCore {
 }  // namespace
 
 OpenResult Endpoint::connect(const OpenRequest& request, Instant now) {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   e.observe(now);
   if (!is_good(request)) return {{}, OpenError::bad_address};
   MR_CHECK(request.profile < e.config.profiles.size());
@@ -144,13 +144,12 @@ OpenResult Endpoint::connect(const OpenRequest& request, Instant now) {
   const std::uint32_t index = create_connection(e, tuple, request.profile, request.user);
   MR_CHECK(index != kNil);
   Connection& c = e.connections[index];
-  Seq iss;
-  if (!enter_index(e, index, tuple, place, iss)) {
+  FlowNumbers numbers;
+  if (!enter_index(e, index, tuple, place, numbers)) {
     discard_connection(e, index);
     return {{}, OpenError::no_memory};
   }
-  const std::uint32_t ts_offset = timestamp_offset(e.config.secrets.timestamps, tuple);
-  const bool opened = open_active(c, iss, ts_offset, e.context_of(c));
+  const bool opened = open_active(c, numbers.isn, numbers.ts_offset, e.context_of(c));
   MR_CHECK(opened);
   ++e.states.of(State::syn_sent);
   ++e.counters.ActiveOpens;

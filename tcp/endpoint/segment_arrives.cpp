@@ -6,6 +6,7 @@
 #include "tcp/endpoint/segment_arrives.h"
 
 #include "tcp/connection/input.h"
+#include "tcp/endpoint/lending.h"
 #include "tcp/endpoint/lifecycle.h"
 #include "tcp/endpoint/listen.h"
 #include "tcp/endpoint/time_wait_rules.h"
@@ -13,7 +14,8 @@
 namespace millrace::tcp {
 namespace {
 
-[[nodiscard]] EntryRef find_v4(const EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple) {
+[[nodiscard]] inline EntryRef find_v4(const EndpointImpl& e, std::uint64_t hash,
+                                      const FourTuple& tuple) {
   const PackedTuple packed = pack_v4(tuple);
   return e.index.find(hash, [&](EntryRef ref) {
     switch (ref.kind()) {
@@ -55,6 +57,28 @@ Drop on_unowned_segment(EndpointImpl& e, std::uint64_t hash, const FourTuple& tu
   return Drop::tcp_no_connection;
 }
 
+/// Whatever is_expected() is not.
+[[gnu::noinline]] Drop deliver_unexpected(EndpointImpl& e, std::uint32_t index, Connection& c,
+                                          const SegmentIn& segment) {
+  const State before = c.state;
+  Outcome outcome;
+  const Drop drop = on_segment(c, segment, e.context_of(c), outcome);
+  apply(e, index, c, before, outcome);
+  return drop;
+}
+
+[[gnu::always_inline]] inline Drop deliver(EndpointImpl& e, std::uint32_t index, Connection& c,
+                                           const SegmentIn& segment) {
+  const Context context = e.context_of(c);
+  if (!is_expected(c, segment, context)) return deliver_unexpected(e, index, c, segment);
+  const bool writable = input_expected(c, segment, context);
+  if (!segment.payload.empty()) lend(e, index, c, segment.payload);
+  if (writable) [[unlikely]]
+    e.events.add(e.id_of(index, c), c.user, EventKind::writable);
+  mark_dirty(e, index, c);
+  return Drop::none;
+}
+
 }  // namespace
 
 EntryRef find_entry(const EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple) {
@@ -63,11 +87,7 @@ EntryRef find_entry(const EndpointImpl& e, std::uint64_t hash, const FourTuple& 
 
 Drop on_connection_segment(EndpointImpl& e, std::uint32_t index, Connection& c,
                            const SegmentIn& segment) {
-  const State before = c.state;
-  Outcome outcome;
-  const Drop drop = on_segment(c, segment, e.context_of(c), outcome);
-  apply(e, index, c, before, outcome);
-  return drop;
+  return deliver(e, index, c, segment);
 }
 
 std::uint64_t Endpoint::hash(const FourTuple& tuple) const {
@@ -78,13 +98,13 @@ void Endpoint::prefetch(std::uint64_t hash) const { impl_->index.prefetch(hash);
 
 Drop Endpoint::input(std::uint64_t hash, const FourTuple& tuple, const SegmentIn& segment,
                      Instant now) {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   e.observe(now);
   ++e.counters.InSegs;
   if (e.events.full_of_segments()) [[unlikely]]
     return Drop::tcp_no_memory;
   e.events.count_segment();
-  const EntryRef ref = find_entry(e, hash, tuple);
+  const EntryRef ref = tuple.local.is_v4() ? find_v4(e, hash, tuple) : find_v6(e, hash, tuple);
   if (!ref) return on_unowned_segment(e, hash, tuple, segment);
   switch (ref.kind()) {
     case EntryKind::connection: {
@@ -94,7 +114,7 @@ Drop Endpoint::input(std::uint64_t hash, const FourTuple& tuple, const SegmentIn
       }
       e.hashed = hash;
       e.hashed_index = ref.index();
-      const Drop drop = on_connection_segment(e, ref.index(), c, segment);
+      const Drop drop = deliver(e, ref.index(), c, segment);
       e.hashed_index = kNil;
       return drop;
     }
@@ -107,7 +127,7 @@ Drop Endpoint::input(std::uint64_t hash, const FourTuple& tuple, const SegmentIn
 }
 
 Drop Endpoint::icmp_error(const FourTuple& tuple, const IcmpError& error, Instant now) {
-  EndpointImpl& e = *impl_;
+  EndpointImpl& e = impl();
   e.observe(now);
   const EntryRef ref = find_entry(e, hash(tuple), tuple);
   if (!ref || ref.kind() != EntryKind::connection) return Drop::icmp_no_connection;

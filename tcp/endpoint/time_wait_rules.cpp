@@ -50,7 +50,7 @@ namespace {
 
 [[nodiscard]] Reply make_ack(const EndpointImpl& e, const FourTuple& tuple, const TimeWaitState& s,
                              std::uint32_t ts_offset) {
-  const TcpConfig& config = e.config.profiles[s.profile];
+  const TcpConfig& config = e.profile(s.profile);
   Reply r;
   r.tuple = tuple;
   r.seq = s.snd_nxt;
@@ -69,13 +69,13 @@ namespace {
 
 void answer(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple, const TimeWaitState& s,
             bool limited) {
-  const Duration interval = e.config.profiles[s.profile].challenge_ack_interval;
+  const Duration interval = e.profile(s.profile).challenge_ack_interval;
   if (limited && !e.reply_limit.allow(hash, e.now, interval)) {
     ++e.counters.TCPACKSkippedTimeWait;
     return;
   }
   const std::uint32_t ts_offset =
-      s.has(TimeWaitState::kTimestamps) ? timestamp_offset(e.config.secrets.timestamps, tuple) : 0;
+      s.has(TimeWaitState::kTimestamps) ? timestamp_offset(e.config.secrets.numbers, tuple) : 0;
   e.replies.push(make_ack(e, tuple, s, ts_offset));
 }
 
@@ -111,7 +111,7 @@ void count(Counters& counters, Drop drop) {
 void hold(EndpointImpl& e, std::uint32_t index, Connection& c) {
   c.state = State::time_wait;
   c.send_timer = SendTimer::none;
-  c.send_deadline = deadline_after(e.now, e.config.profiles[c.profile].two_msl);
+  c.send_deadline = deadline_after(e.now, e.profile(c.profile).two_msl);
   e.wheel.arm(index, c.send_deadline);
   ++e.states.of(State::time_wait);
 }
@@ -177,7 +177,7 @@ void enter_time_wait(EndpointImpl& e, std::uint32_t index, Connection& c) {
   const TimeWaitState s = state_of(c);
   const bool owes_ack = c.acks_owed != 0;
   c.acks_owed = 0;
-  if (e.config.profiles[c.profile].two_msl == Duration::zero()) {
+  if (e.profile(c.profile).two_msl == Duration::zero()) {
     ++e.counters.TimeWaitSkipped;
     if (owes_ack) e.replies.push(make_ack(e, e.tuple_of(c), s, c.ts_offset));
     leave_network(e, index, c);
@@ -231,7 +231,7 @@ Drop on_held_segment(EndpointImpl& e, std::uint32_t index, Connection& c, std::u
   }
   if (verdict.newer_timestamp) c.ts_recent = segment.options.tsval;
   if (verdict.restart) {
-    c.send_deadline = deadline_after(e.now, e.config.profiles[c.profile].two_msl);
+    c.send_deadline = deadline_after(e.now, e.profile(c.profile).two_msl);
     e.wheel.arm(index, c.send_deadline);
     ++e.counters.TimeWaitRestarted;
   }

@@ -24,7 +24,8 @@ namespace detail {
 
 /// SipHash-C-D of an IPv4 tuple: addresses and ports in host order, little-endian, local end first.
 template <int C, int D>
-[[nodiscard]] constexpr std::uint64_t tuple_siphash_v4(SipKey key, const PackedTuple& t) {
+[[nodiscard, gnu::always_inline]] constexpr std::uint64_t tuple_siphash_v4(SipKey key,
+                                                                           const PackedTuple& t) {
   millrace::detail::SipState s(key);
   s.template absorb<C>(t.local | (std::uint64_t{t.remote} << 32));
   s.template absorb<C>(detail::last_word(t.local_port, t.remote_port, 12));

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "tcp/connection/reassembly.h"
+#include "tcp/connection/send_queue.h"
 #include "tcp/connection/timers.h"
 
 namespace millrace::sim {
@@ -147,9 +148,9 @@ bool Invariants::cursor_is_right(const Connection& c, const tcp::SendState& s) c
   const std::uint64_t expected =
       std::min(tcp::bytes_between(c.snd_una, next), s.queued_bytes) + std::uint64_t{s.head_offset};
   std::uint64_t before = 0;
-  for (std::uint32_t i = s.chunk_head; i != kNil; i = impl_.stores.chunks[i].next) {
+  for (std::uint32_t i = s.chunk_head; i != kNil; i = tcp::chunk_of(s, impl_.stores, i).next) {
     if (i == s.cursor_chunk) return before + s.cursor_offset == expected;
-    before += impl_.stores.chunks[i].bytes;
+    before += tcp::chunk_of(s, impl_.stores, i).bytes;
   }
   return false;
 }
@@ -161,8 +162,8 @@ std::string Invariants::check_send_queue(const Connection& c) const {
   }
   const tcp::SendState& s = impl_.stores.send[c.send];
   std::uint64_t chained = 0;
-  for (std::uint32_t i = s.chunk_head; i != kNil; i = impl_.stores.chunks[i].next) {
-    chained += impl_.stores.chunks[i].bytes;
+  for (std::uint32_t i = s.chunk_head; i != kNil; i = tcp::chunk_of(s, impl_.stores, i).next) {
+    chained += tcp::chunk_of(s, impl_.stores, i).bytes;
     if (chained > (std::uint64_t{1} << 32)) return "6: the send queue is a circle";
   }
   if (chained != std::uint64_t{s.queued_bytes} + s.head_offset) {

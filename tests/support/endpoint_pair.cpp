@@ -26,10 +26,9 @@ tcp::Secrets fixed_secrets(std::uint64_t seed) {
     return SipKey{seed * 1'000'003 + i, i * 0x9E3779B97F4A7C15};
   };
   tcp::Secrets secrets;
-  secrets.isn = key(1);
+  secrets.numbers = key(1);
   secrets.table = key(2);
   secrets.ports = key(3);
-  secrets.timestamps = key(4);
   secrets.cookies = key(5);
   return secrets;
 }

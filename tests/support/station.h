@@ -86,7 +86,7 @@ class Station {
     config.max_receive_states = 64;
     config.max_blocks = 2048;
     config.profiles = {options.tcp};
-    config.secrets = {{1, 2}, {3, 4}, {5, 6}, {7, 8}, {9, 10}};
+    config.secrets = {{1, 2}, {3, 4}, {5, 6}, {7, 8}};
     endpoint = std::move(tcp::Endpoint::create(config)).value();
     WorkerConfig worker_config = options.worker;
     worker_config.interface.mac = options.port.info.mac;

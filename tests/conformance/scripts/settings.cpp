@@ -121,11 +121,7 @@ tcp::EndpointConfig usual_config() {
   c.max_send_states = 64;
   c.max_receive_states = 64;
   c.max_blocks = 1024;
-  c.secrets = {.isn = {11, 12},
-               .table = {13, 14},
-               .ports = {15, 16},
-               .timestamps = {17, 18},
-               .cookies = {19, 20}};
+  c.secrets = {.numbers = {11, 12}, .table = {13, 14}, .ports = {15, 16}, .cookies = {19, 20}};
   return c;
 }
 

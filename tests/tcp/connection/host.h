@@ -102,6 +102,9 @@ class Host {
   // What the application saw.
   std::string received;
   bool reads = true;  // takes lent text; else it is parked
+  /// Takes the straight paths where the endpoint would; without, the general ones alone.
+  bool straight = true;
+  int straight_taken = 0;
   bool connected = false;
   int ends_of_stream = 0;
   int writable = 0;

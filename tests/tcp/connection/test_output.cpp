@@ -474,6 +474,37 @@ TEST(ZeroWindow, BlocksTheFinToo) {
   EXPECT_EQ(h.c.state, State::fin_wait_2);
 }
 
+TEST(ZeroWindow, ResetAfterAProbeIsBelieved) {  // RFC 9293 §3.10.7.4, second check; RFC 5961 §3.2
+  TcpConfig small;
+  small.receive_buffer = 4'000;
+  Pair p({}, small);
+  p.establish();
+  p.b.reads = false;
+  EXPECT_EQ(p.a.write(pattern(8'000)), 8'000U);
+  p.run_for(5s);
+  ASSERT_GT(p.a.counters.TCPWinProbe, 0U);
+  ASSERT_TRUE(after(p.a.c.snd_nxt, p.b.c.rcv_adv)) << "the probe put SND.NXT beyond the window";
+  p.a.abort();
+  p.run_for(1s);
+  EXPECT_TRUE(p.b.closed);
+  EXPECT_EQ(p.b.reason, CloseReason::reset);
+  EXPECT_EQ(p.b.counters.TCPChallengeACK, 0U);
+}
+
+TEST(ZeroWindow, ResetInAnswerToAProbeIsBelieved) {
+  Host h = established({}, 0);
+  h.write("abc");
+  EXPECT_TRUE(h.flush().empty());
+  const auto probe = h.pass(1100ms);
+  ASSERT_EQ(probe.size(), 1U);
+  Segment reset;
+  reset.seq = probe[0].ack;  // RFC 9293 §3.10.7.1: SEQ=SEG.ACK
+  reset.flags = kR;
+  EXPECT_EQ(h.input(reset), Drop::tcp_reset);
+  EXPECT_TRUE(h.closed);
+  EXPECT_EQ(h.reason, CloseReason::reset);
+}
+
 TEST(Keepalive, IsOffByDefault) {  // RFC 9293 §3.8.4, MUST-25
   Host h = established();
   EXPECT_FALSE(earliest_deadline(h.c).has_value());

@@ -67,8 +67,7 @@ EndpointConfig small_config() {
   c.max_send_states = 1024;
   c.max_receive_states = 512;
   c.max_blocks = 2048;
-  c.secrets = {
-      .isn = {1, 2}, .table = {3, 4}, .ports = {5, 6}, .timestamps = {7, 8}, .cookies = {9, 10}};
+  c.secrets = {.numbers = {1, 2}, .table = {3, 4}, .ports = {5, 6}, .cookies = {9, 10}};
   return c;
 }
 

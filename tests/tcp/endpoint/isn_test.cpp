@@ -21,33 +21,38 @@ FourTuple tuple6(std::uint16_t local_port) {
           Address::v6({0x20, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}), local_port, 80};
 }
 
+Seq isn(SipKey key, const FourTuple& t, Instant now) { return flow_numbers(key, t, now).isn; }
+Seq isn_beyond(SipKey key, const FourTuple& t, Instant now, Seq old_snd_nxt) {
+  return flow_numbers_beyond(key, t, now, old_snd_nxt).isn;
+}
+
 TEST(Isn, GoesUpByOneEveryFourMicroseconds) {
   for (const FourTuple& t : {tuple(1024), tuple6(1024)}) {
     const Instant start{1h};
-    const Seq first = initial_seq(kKey, t, start);
-    EXPECT_EQ(bytes_between(first, initial_seq(kKey, t, start + 4us)), 1U);
-    EXPECT_EQ(bytes_between(first, initial_seq(kKey, t, start + 1s)), 250'000U);
+    const Seq first = isn(kKey, t, start);
+    EXPECT_EQ(bytes_between(first, isn(kKey, t, start + 4us)), 1U);
+    EXPECT_EQ(bytes_between(first, isn(kKey, t, start + 1s)), 250'000U);
     // 2^32 x 4 us: the clock wraps with the sequence space, without a jump.
     const Duration round = std::chrono::microseconds{std::int64_t{4} << 32};
-    EXPECT_EQ(first, initial_seq(kKey, t, start + round));
+    EXPECT_EQ(first, isn(kKey, t, start + round));
   }
 }
 
 TEST(Isn, EveryPartOfTheTupleAndTheKeyCounts) {
   std::set<std::uint32_t> seen;
   const Instant now{1s};
-  seen.insert(initial_seq(kKey, tuple(1024), now).raw());
-  seen.insert(initial_seq(kKey, tuple(1025), now).raw());
-  seen.insert(initial_seq(kKey, tuple(1024, 81), now).raw());
-  seen.insert(initial_seq(kKey, tuple6(1024), now).raw());
-  seen.insert(initial_seq({1, 3}, tuple(1024), now).raw());
-  seen.insert(initial_seq({2, 2}, tuple(1024), now).raw());
+  seen.insert(isn(kKey, tuple(1024), now).raw());
+  seen.insert(isn(kKey, tuple(1025), now).raw());
+  seen.insert(isn(kKey, tuple(1024, 81), now).raw());
+  seen.insert(isn(kKey, tuple6(1024), now).raw());
+  seen.insert(isn({1, 3}, tuple(1024), now).raw());
+  seen.insert(isn({2, 2}, tuple(1024), now).raw());
   FourTuple swapped = tuple(1024);
   std::swap(swapped.local, swapped.remote);
-  seen.insert(initial_seq(kKey, swapped, now).raw());
+  seen.insert(isn(kKey, swapped, now).raw());
   FourTuple other = tuple(1024);
   other.remote = Address::v4(0xC6120003);
-  seen.insert(initial_seq(kKey, other, now).raw());
+  seen.insert(isn(kKey, other, now).raw());
   EXPECT_EQ(seen.size(), 8U);
 }
 
@@ -58,8 +63,8 @@ TEST(Isn, DifferencesBetweenNeighboursLookRandom) {
   std::set<std::uint32_t> differences;
   std::array<int, 32> ones{};
   for (int port = 1024; port < 1024 + kCount; ++port) {
-    const Seq a = initial_seq(kKey, tuple(static_cast<std::uint16_t>(port)), Instant{1s});
-    const Seq b = initial_seq(kKey, tuple(static_cast<std::uint16_t>(port + 1)), Instant{1s});
+    const Seq a = isn(kKey, tuple(static_cast<std::uint16_t>(port)), Instant{1s});
+    const Seq b = isn(kKey, tuple(static_cast<std::uint16_t>(port + 1)), Instant{1s});
     const std::uint32_t difference = bytes_between(a, b);
     differences.insert(difference);
     for (std::size_t bit = 0; bit < 32; ++bit) ones[bit] += static_cast<int>(difference >> bit & 1);
@@ -74,9 +79,9 @@ TEST(Isn, AvalanchesFromEachBitOfThePort) {
   int count = 0;
   for (unsigned port = 2048; port < 4096; ++port) {
     for (unsigned bit = 0; bit < 11; ++bit) {
-      const auto a = initial_seq(kKey, tuple(static_cast<std::uint16_t>(port)), Instant{}).raw();
+      const auto a = isn(kKey, tuple(static_cast<std::uint16_t>(port)), Instant{}).raw();
       const auto b =
-          initial_seq(kKey, tuple(static_cast<std::uint16_t>(port ^ (1U << bit))), Instant{}).raw();
+          isn(kKey, tuple(static_cast<std::uint16_t>(port ^ (1U << bit))), Instant{}).raw();
       flipped += std::popcount(a ^ b);
       ++count;
     }
@@ -86,15 +91,33 @@ TEST(Isn, AvalanchesFromEachBitOfThePort) {
 
 TEST(Isn, BeyondTheOldIncarnation) {
   const Instant now{1s};
-  const Seq usual = initial_seq(kKey, tuple(1024), now);
+  const Seq usual = isn(kKey, tuple(1024), now);
   // The old one stopped far behind: the usual number is beyond it already.
-  EXPECT_EQ(initial_seq_beyond(kKey, tuple(1024), now, usual - 1'000'000), usual);
+  EXPECT_EQ(isn_beyond(kKey, tuple(1024), now, usual - 1'000'000), usual);
   // The old one is ahead of the clock, or close behind: beyond it and its window.
   for (const std::uint32_t ahead : {0U, 1U, 1'000'000U, 0x7fff'0000U - 65'537U}) {
-    const Seq isn = initial_seq_beyond(kKey, tuple(1024), now, usual + ahead);
-    EXPECT_TRUE(after(isn, usual + ahead + 65'535));
-    EXPECT_TRUE(before(isn, usual + ahead + 70'000));
+    const Seq fresh = isn_beyond(kKey, tuple(1024), now, usual + ahead);
+    EXPECT_TRUE(after(fresh, usual + ahead + 65'535));
+    EXPECT_TRUE(before(fresh, usual + ahead + 70'000));
   }
+}
+
+TEST(TimestampOffset, IsTheSameByBothDoors) {
+  for (const FourTuple& t : {tuple(1024), tuple6(1024)}) {
+    EXPECT_EQ(flow_numbers(kKey, t, Instant{1h}).ts_offset, timestamp_offset(kKey, t));
+    EXPECT_EQ(flow_numbers_beyond(kKey, t, Instant{2h}, Seq(7)).ts_offset,
+              timestamp_offset(kKey, t));
+  }
+}
+
+TEST(TimestampOffset, SaysNothingAboutTheIsn) {
+  // Both are halves of one hash, and the offset is easy to learn: neither may follow the other.
+  int equal_bits = 0;
+  for (std::uint16_t port = 1024; port < 11'024; ++port) {
+    const FlowNumbers n = flow_numbers(kKey, tuple(port), Instant{});
+    equal_bits += 32 - std::popcount(n.isn.raw() ^ n.ts_offset);
+  }
+  EXPECT_NEAR(equal_bits, 160'000, 6 * 283);  // six standard deviations
 }
 
 TEST(TimestampOffset, IsConstantPerTupleAndDiffers) {

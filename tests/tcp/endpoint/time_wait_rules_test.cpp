@@ -411,7 +411,7 @@ TEST_P(Reuse, TheOnePortThatMayBeReusedIsFoundAmongThoseInUse) {
 TEST_P(Reuse, ImmediateTakesAnOrdinaryNumber) {
   make(TimeWaitReuse::immediate, false);
   const FourTuple tuple{net->client.address, net->server.address, kLocalPort, kPort};
-  const Seq ordinary = initial_seq(small_config().secrets.isn, tuple, net->now);
+  const Seq ordinary = flow_numbers(small_config().secrets.numbers, tuple, net->now).isn;
   EXPECT_EQ(again(), OpenError::none);
   EXPECT_EQ(iss, ordinary);
 }

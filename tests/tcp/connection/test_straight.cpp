@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The straight paths (is_expected() with input_expected(), send_whole_queue()) do what the general
+// ones do: one random script, run once with them and once without, gives the same segments at the
+// same times, the same bytes read and the same counts.
+#include <array>
+#include <random>
+#include <sstream>
+
+#include "tests/tcp/connection/pair.h"
+
+namespace millrace::tcp::test {
+namespace {
+
+struct Trace {
+  std::vector<std::string> segments;
+  std::string read_by_a, read_by_b;
+  Counters of_a, of_b;
+  int straight = 0;  // how often a straight path was there to be taken
+};
+
+std::string describe(Instant now, bool from_a, const Segment& s) {
+  std::ostringstream text;
+  text << now.time_since_epoch().count() << (from_a ? " a " : " b ") << s.seq.raw() << ' '
+       << s.ack.raw() << ' ' << int{s.flags} << ' ' << s.window << ' ' << s.data << ' '
+       << int{s.options.has} << ' ' << s.options.tsval << ' ' << s.options.tsecr << ' '
+       << int{s.options.sack_count};
+  return text.str();
+}
+
+TcpConfig config_of(std::uint32_t seed) {
+  TcpConfig config;
+  config.timestamps = seed % 2 == 0;
+  config.window_scaling = seed % 3 != 0;
+  config.nagle = seed % 5 != 0;
+  config.receive_buffer = seed % 4 == 0 ? 4'000 : 262'144;
+  if (seed % 7 == 0) config.keepalive = true;
+  config.keepalive_idle = 500ms;
+  if (seed % 6 == 0) config.delayed_ack = Duration::zero();
+  if (seed % 9 == 0) config.send_buffer = 3'000;
+  return config;
+}
+
+void act(Host& host, std::mt19937& random) {
+  static const std::string kLasting = pattern(4'000);
+  const std::size_t length = random() % 4 == 0 ? random() % 4'000 : random() % 200;
+  switch (random() % 8) {
+    case 0:
+      host.reads = !host.reads;
+      if (host.reads) host.read_all();
+      break;
+    case 1:
+      host.c.set(Connection::kNodelay);
+      break;
+    case 2:
+      host.write(std::string_view(kLasting).substr(0, length), false);
+      break;
+    case 3:
+    case 4:
+    case 5:
+      host.write(pattern(length, random() % 100));
+      break;
+    default:
+      break;
+  }
+}
+
+Trace run_script(std::uint32_t seed, bool straight) {
+  Pair p(config_of(seed), config_of(seed / 2));
+  Trace trace;
+  const double loss = seed % 3 == 0 ? 0.05 : 0;
+  const Pair::Fate weather = chaos(seed, loss, loss, loss);
+  p.fate = [&](bool from_a, int nth, Segment& s) {
+    trace.segments.push_back(describe(p.a.now, from_a, s));
+    return weather(from_a, nth, s);
+  };
+  p.a.straight = p.b.straight = straight;
+  p.establish(Seq(0xffff'ff00), Seq(5000), seed % 2 == 1);
+  std::mt19937 random(seed);
+  for (int i = 0; i < 150; ++i) {
+    act(random() % 2 == 0 ? p.a : p.b, random);
+    p.run_for(std::chrono::microseconds(random() % 40'000));
+  }
+  p.a.reads = p.b.reads = true;
+  for (Host* h : {&p.a, &p.b}) {
+    h->read_all();
+    h->shut_down();
+    p.run_for(std::chrono::milliseconds(random() % 100));
+  }
+  p.run_for(30s);
+  trace.read_by_a = p.a.received;
+  trace.read_by_b = p.b.received;
+  trace.of_a = p.a.counters;
+  trace.of_b = p.b.counters;
+  trace.straight = p.a.straight_taken + p.b.straight_taken;
+  return trace;
+}
+
+using CounterWords = std::array<std::uint64_t, kCounterNames.size()>;
+CounterWords words_of(const Counters& counters) { return std::bit_cast<CounterWords>(counters); }
+
+TEST(StraightPaths, DoWhatTheGeneralOnesDo) {
+  int taken = 0;
+  for (std::uint32_t seed = 1; seed <= 120; ++seed) {
+    const Trace with = run_script(seed, true);
+    const Trace without = run_script(seed, false);
+    ASSERT_EQ(with.segments, without.segments) << "seed " << seed;
+    ASSERT_EQ(with.read_by_a, without.read_by_a) << "seed " << seed;
+    ASSERT_EQ(with.read_by_b, without.read_by_b) << "seed " << seed;
+    ASSERT_EQ(words_of(with.of_a), words_of(without.of_a)) << "seed " << seed;
+    ASSERT_EQ(words_of(with.of_b), words_of(without.of_b)) << "seed " << seed;
+    taken += with.straight;
+    EXPECT_EQ(without.straight, 0);
+  }
+  EXPECT_GT(taken, 120 * 50) << "the scripts hardly ever go straight";
+}
+
+}  // namespace
+}  // namespace millrace::tcp::test
