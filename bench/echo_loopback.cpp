@@ -3,10 +3,13 @@
 // What does a connection, and what does a keep-alive request cost, both ends and all layers
 // together? Two workers on one thread, joined by the in-memory cable, frame by frame with software
 // checksums, timestamps and SACK; the server is apps/echo, the client asks with 64 bytes and reads
-// 64 back. Time is virtual (2 us an iteration), so that a run does the same work every time:
-// instructions come from callgrind as the difference of two run lengths (bench/instructions.sh).
+// 64 back. With --http the server is that of `millrace serve`, asked for /bytes/64, and the client
+// only counts bytes. Time is virtual (2 us an iteration), so that a run does the same work every
+// time: instructions come from callgrind as the difference of two run lengths
+// (bench/instructions.sh).
 //
 //   bench_echo_loopback --connections 20000 --requests 1 [--idle 100000] [--in-flight 32] [--ipv6]
+//                       [--http]
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -14,12 +17,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "apps/echo/echo.h"
+#include "apps/http_server/server.h"
 #include "dataplane/backend.h"
 #include "dataplane/worker.h"
 #include "tcp/endpoint/endpoint.h"
@@ -29,6 +34,8 @@ namespace {
 
 constexpr std::size_t kMessageBytes = 64;
 constexpr std::array<std::byte, kMessageBytes> kMessage{};
+constexpr std::string_view kRequest =
+    "GET /bytes/64 HTTP/1.1\r\nHost: 198.18.0.1\r\nUser-Agent: bench\r\n\r\n";
 constexpr Duration kIteration = 2us;
 constexpr std::uint16_t kPort = 7;
 
@@ -38,7 +45,12 @@ struct Options {
   std::uint32_t idle = 0;
   std::uint32_t in_flight = 32;
   bool ipv6 = false;
+  bool http = false;
 };
+
+std::span<const std::byte> request_of(const Options& options) {
+  return options.http ? std::as_bytes(std::span(kRequest)) : std::span(kMessage);
+}
 
 Address client_address(const Options& options, std::uint32_t n) {
   if (!options.ipv6) return Address::v4(0xC6120100 + n);  // 198.18.1.0 and on
@@ -78,6 +90,7 @@ class Client final : public tcp::App {
     }
   }
   [[nodiscard]] bool idle_ready() const { return warm_ && idle_connected_ == options_.idle; }
+  [[nodiscard]] std::size_t reply_bytes() const { return reply_bytes_; }
   [[nodiscard]] bool done() const { return closed_ == options_.connections; }
   [[nodiscard]] std::uint64_t failed() const { return failed_; }
 
@@ -85,10 +98,25 @@ class Client final : public tcp::App {
   static constexpr std::uint32_t kIdle = 0xffff'fff0;
   static constexpr std::uint32_t kWarm = 0xffff'fff1;
 
-  /// One connection before all others: the ends learn each other's link addresses.
+  /// One connection before all others: the ends learn each other's link addresses, and the client
+  /// the length of an answer.
   void warm_up(tcp::Endpoint& endpoint, Instant now) {
     if (std::exchange(warming_, true)) return;
     if (!open(endpoint, kWarm, now)) ++failed_;
+  }
+
+  void on_warm_event(tcp::Endpoint& endpoint, const tcp::Event& event) {
+    const std::span<const std::byte> request = request_of(options_);
+    if (event.kind == tcp::EventKind::connected &&
+        endpoint.send(event.connection, request, tcp::Lifetime::fixed) != request.size()) {
+      ++failed_;
+    }
+    if (event.kind == tcp::EventKind::data) {
+      reply_bytes_ += event.bytes.size();  // both servers send it as one segment
+      endpoint.consume(event.connection, event.bytes.size());
+      endpoint.close(event.connection);
+    }
+    if (event.kind == tcp::EventKind::closed) warm_ = true;
   }
 
   bool open(tcp::Endpoint& endpoint, std::uint32_t user, Instant now) {
@@ -108,11 +136,7 @@ class Client final : public tcp::App {
   }
 
   void on_event(tcp::Endpoint& endpoint, const tcp::Event& event) {
-    if (event.user == kWarm) {
-      if (event.kind == tcp::EventKind::connected) endpoint.close(event.connection);
-      if (event.kind == tcp::EventKind::closed) warm_ = true;
-      return;
-    }
+    if (event.user == kWarm) return on_warm_event(endpoint, event);
     if (event.user == kIdle) {
       if (event.kind == tcp::EventKind::connected) ++idle_connected_;
       if (event.kind == tcp::EventKind::closed) ++failed_;
@@ -126,7 +150,7 @@ class Client final : public tcp::App {
       case tcp::EventKind::data:
         got_[event.user] += static_cast<std::uint32_t>(event.bytes.size());
         endpoint.consume(event.connection, event.bytes.size());
-        if (got_[event.user] < kMessageBytes) break;
+        if (got_[event.user] < reply_bytes_) break;
         if (--left_[event.user] > 0) {
           ask(endpoint, event);
         } else {
@@ -147,7 +171,8 @@ class Client final : public tcp::App {
 
   void ask(tcp::Endpoint& endpoint, const tcp::Event& event) {
     got_[event.user] = 0;
-    if (endpoint.send(event.connection, kMessage, tcp::Lifetime::fixed) != kMessageBytes) ++failed_;
+    const std::span<const std::byte> request = request_of(options_);
+    if (endpoint.send(event.connection, request, tcp::Lifetime::fixed) != request.size()) ++failed_;
   }
 
   Options options_;
@@ -156,6 +181,7 @@ class Client final : public tcp::App {
   std::uint64_t opened_ = 0;
   std::uint64_t closed_ = 0;
   std::uint64_t failed_ = 0;
+  std::size_t reply_bytes_ = 0;
   bool warming_ = false;
   bool warm_ = false;
   std::uint32_t idle_opened_ = 0;
@@ -176,6 +202,10 @@ Options parse(int argc, char** argv) {
     const std::string_view name = argv[i];
     if (name == "--ipv6") {
       options.ipv6 = true;
+      continue;
+    }
+    if (name == "--http") {
+      options.http = true;
       continue;
     }
     const auto value = i + 1 < argc ? std::strtoul(argv[++i], nullptr, 10) : 0;
@@ -216,6 +246,11 @@ net::InterfaceConfig interface_config(const Options& options, const Port& port, 
   return config;
 }
 
+std::unique_ptr<tcp::App> make_server(const Options& options) {
+  if (!options.http) return std::make_unique<echo::Echo>();
+  return std::make_unique<http::HttpServer>(http::ServerConfig{});
+}
+
 int run(const Options& options) {
   const auto backend = make_dpdk_backend();
   BackendConfig backend_config;
@@ -231,7 +266,7 @@ int run(const Options& options) {
   if (!client_end || !server_end) fail((client_end ? server_end : client_end).error());
   const std::uint32_t addresses = 16 + options.idle / 32'768;
   Client client(options, addresses);
-  echo::Echo server;
+  const std::unique_ptr<tcp::App> server = make_server(options);
   tcp::ListenRequest listen;
   listen.port = kPort;
   if (const auto listening = server_end.value()->listen(listen); !listening) {
@@ -245,7 +280,7 @@ int run(const Options& options) {
   WorkerConfig far_config;
   far_config.interface = interface_config(options, far, server_address(options), 1);
   Worker client_worker(near_config, near, *client_end.value(), client, nullptr);
-  Worker server_worker(far_config, far, *server_end.value(), server, nullptr);
+  Worker server_worker(far_config, far, *server_end.value(), *server, nullptr);
 
   Instant now{1h};
   std::uint64_t iterations = 0;
@@ -265,8 +300,9 @@ int run(const Options& options) {
   std::printf("%llu connections, %u requests each, %u idle beside: %.1f ns a connection",
               static_cast<unsigned long long>(options.connections), options.requests, options.idle,
               spent.count() / total);
-  std::printf(", %.1f ns a request; %llu iterations, %llu failed\n",
-              spent.count() / total / options.requests, static_cast<unsigned long long>(iterations),
+  std::printf(", %.1f ns a request of %zu and %zu bytes; %llu iterations, %llu failed\n",
+              spent.count() / total / options.requests, request_of(options).size(),
+              client.reply_bytes(), static_cast<unsigned long long>(iterations),
               static_cast<unsigned long long>(client.failed()));
   return client.failed() == 0 ? 0 : 1;
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Instructions per connection and per keep-alive request, both ends and all layers, by callgrind as
-# the difference of two run lengths: start-up and the first touch of memory cancel out.
+# the difference of two run lengths: start-up and the first touch of memory cancel out. Echo sends
+# 64 bytes each way; HTTP asks the server of `millrace serve` for /bytes/64.
 #   bench/instructions.sh [BUILD_DIR]     default: build/release
 set -euo pipefail
 build=${1:-build/release}
@@ -23,12 +24,20 @@ count() {
   awk '/Collected/ { print $NF }' <<< "$log"
 }
 
-for family in "" --ipv6; do
-  short=$(count --connections 2000 --requests 1 $family)
-  long=$(count --connections 6000 --requests 1 $family)
-  many=$(count --connections 2000 --requests 5 $family)
-  printf '%-6s %8d instructions a connection (open, 64 bytes each way, close, TIME_WAIT)\n' \
-    "${family:+IPv6}" $(((long - short) / 4000))
-  printf '%-6s %8d instructions a keep-alive request (64 bytes each way)\n' \
-    "${family:+IPv6}" $(((many - short) / 8000))
-done
+# measure TITLE OPTIONS...
+measure() {
+  local title=$1 short long many
+  shift
+  short=$(count --connections 2000 --requests 1 "$@")
+  long=$(count --connections 6000 --requests 1 "$@")
+  many=$(count --connections 2000 --requests 5 "$@")
+  printf '%-10s %8d instructions a connection (open, one request, close, TIME_WAIT)\n' \
+    "$title" $(((long - short) / 4000))
+  printf '%-10s %8d instructions a keep-alive request\n' "$title" $(((many - short) / 8000))
+}
+
+measure "echo IPv4"
+measure "echo IPv6" --ipv6
+measure "HTTP IPv4" --http
+"$bench" --connections 100 --http |
+  sed 's/.*a request of \(.*\);.*/HTTP: a request and its answer have \1/'

@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "apps/config/config_file.h"
+#include "apps/config/reference.h"
 #include "apps/config/suggest.h"
 
 namespace millrace {
@@ -33,7 +34,8 @@ std::string overview(const std::vector<Command>& commands) {
   }
   text +=
       "\nOptions:\n  --help      this text; millrace COMMAND --help for one command\n"
-      "  --version   version, compiler, DPDK and features\n";
+      "  --version   version, compiler, DPDK and features\n"
+      "  --reference every key of every command, as Markdown\n";
   if (!commands.empty()) text += "\nExample:\n  " + commands.front().example + "\n";
   return text;
 }
@@ -211,11 +213,12 @@ Result<CommandLine> parse_command_line(std::span<const std::string> args,
     return CommandLine{nullptr, overview(commands)};
   }
   if (first == "--version" || first == "-V") return CommandLine{nullptr, version_text};
+  if (first == "--reference") return CommandLine{nullptr, reference_text(commands)};
   const auto command = std::find_if(commands.begin(), commands.end(),
                                     [&](const Command& c) { return c.name == first; });
   if (command == commands.end()) {
     std::vector<std::string> names = command_names(commands);
-    if (first.starts_with('-')) names = {"--help", "--version"};
+    if (first.starts_with('-')) names = {"--help", "--version", "--reference"};
     std::string guess = did_you_mean(first, names);
     return usage(fmt::format("'{}' is no command: expected {}", first, fmt::join(names, ", ")),
                  guess.empty() ? "see millrace --help" : std::move(guess));

@@ -21,7 +21,7 @@ using Environment = std::function<std::optional<std::string>(const std::string& 
 
 struct CommandLine {
   Command* command = nullptr;  // to be run; null if `text` answers already
-  std::string text;            // the help or the version
+  std::string text;            // the help, the version or the reference
 };
 
 /// `args` without the program's name. Errors are of kind usage, or environment if the configuration

@@ -23,25 +23,37 @@ std::string request_text(const Url& target, bool last) {
 }  // namespace
 
 void add_load_options(OptionSet& set, LoadOptions& o) {
+  const auto with_default = [](std::string_view text, std::string_view value) {
+    return fmt::format("{} (default {})", text, value);
+  };
   set.heading("Load");
-  set.value("mode", "MODE", "cps, tps, concurrent or throughput", o.mode,
+  set.value("mode", "MODE", "cps, tps, concurrent or throughput (default cps)", o.mode,
             choice_of<Mode>({"cps", "tps", "concurrent", "throughput"}));
-  set.value("rate", "RATE", "connections (cps, concurrent) or transactions (tps) per second",
+  set.value("rate", "RATE",
+            with_default("connections (cps, concurrent) or transactions (tps) per second",
+                         count_text(o.rate)),
             o.rate, parse_rate);
   set.toggle("closed", "closed loop: the next one starts when one ends; no schedule", o.closed);
-  set.value("connections", "N", "connections held, or open at once in mode cps", o.connections,
-            count_between(1, kMostConnections));
-  set.value("requests-per-connection", "N", "0: no limit (tps, throughput)",
+  set.value(
+      "connections", "N",
+      "connections held, or at most open at once in mode cps (default 100; 65,536 in mode cps)",
+      o.connections, count_between(1, kMostConnections));
+  set.value("requests-per-connection", "N",
+            "0: no limit in tps and throughput, 1 in cps and concurrent (default 0)",
             o.requests_per_connection, count_between(0, 1'000'000'000));
-  set.value("close", "END", "who closes first: client or server", o.closer,
+  set.value("close", "END", "who closes first: client or server (default client)", o.closer,
             choice_of<Closer>({"client", "server"}));
   set.heading("Time");
-  set.value("duration", "TIME", "length of the run phase", o.duration, duration_between(1ms, 24h));
-  set.value("connect-timeout", "TIME", "of one handshake", o.connect_timeout,
+  set.value("duration", "TIME", with_default("length of the run phase", duration_text(o.duration)),
+            o.duration, duration_between(1ms, 24h));
+  set.value("connect-timeout", "TIME",
+            with_default("of one handshake", duration_text(o.connect_timeout)), o.connect_timeout,
             duration_between(1ms, 1h));
-  set.value("timeout", "TIME", "of one transaction", o.timeout, duration_between(1ms, 1h));
-  set.value("drain", "TIME", "patience with what is under way at the end", o.drain,
-            duration_between(0s, 1h));
+  set.value("timeout", "TIME", with_default("of one transaction", duration_text(o.timeout)),
+            o.timeout, duration_between(1ms, 1h));
+  set.value("drain", "TIME",
+            with_default("patience with what is under way at the end", duration_text(o.drain)),
+            o.drain, duration_between(0s, 1h));
   set.heading("Results");
   set.value("json", "FILE", "write result.json there; - for standard output", o.json, parse_text);
 }

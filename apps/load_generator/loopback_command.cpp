@@ -146,7 +146,8 @@ Command loopback_command(ServerFactory make_server) {
   command.summary = "generator and server in one process, over an in-memory cable";
   command.example = "millrace loopback --mode tps --rate 50k --connections 100 --duration 5s";
   command.options.heading("Target");
-  command.options.value("path", "PATH", "what to ask the server for", o->path, parse_path);
+  command.options.value("path", "PATH", "what to ask the server for (default /bytes/64)", o->path,
+                        parse_path);
   command.options.toggle("ipv6", "both ends speak IPv6", o->ipv6);
   add_load_options(command.options, o->load);
   add_machine_options(command.options, o->machine);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The binary as a user meets it: exit codes, one sentence for each mistake, help and version."""
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -120,6 +121,14 @@ def test_help_and_version(run):
     for word in ["millrace ", "compiler: ", "DPDK ", "features: "]:
         assert word in done.stdout
     assert "loopback" in run("--help").stdout
+
+
+def test_the_reference_is_true(run):
+    text = run("--reference").stdout
+    for word in ["`max-connections` N | loopback, serve, load |", "`listen` PORT | serve"]:
+        assert word in text
+    kept = pathlib.Path(__file__).parents[2] / "CONFIGURATION.md"
+    assert kept.read_text() == text, "millrace --reference > CONFIGURATION.md"
 
 
 def test_loopback_is_asked_by_name_and_ends_on_ctrl_c(run):

@@ -166,7 +166,8 @@ TEST_F(CommandLineTest, TyposGetASuggestion) {
       "serve --help");
   EXPECT_EQ(said({"sevre"}), "'sevre' is no command: expected serve, load; did you mean serve?");
   EXPECT_EQ(said({"--versoin"}),
-            "'--versoin' is no command: expected --help, --version; did you mean --version?");
+            "'--versoin' is no command: expected --help, --version, --reference; did you mean "
+            "--version?");
   EXPECT_EQ(said({}),
             "no command was given: expected millrace COMMAND [OPTIONS]; see millrace --help");
   EXPECT_EQ(said({"serve", "word"}),
