@@ -50,6 +50,11 @@ namespace {
 
 Drop on_unowned_segment(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple,
                         const SegmentIn& segment) {
+  // What belongs to another core may well have its connection there: not a word from here.
+  const FlowSteering* const steering = e.config.steering.get();
+  if (steering != nullptr && steering->worker_of(tuple) != e.config.worker) {
+    return Drop::wrong_core;
+  }
   const std::uint16_t listener = e.listeners.find(tuple.local, tuple.local_port);
   if (listener != kNoListener) return on_listener_segment(e, listener, hash, tuple, segment);
   if (segment.flags.rst()) return Drop::tcp_no_connection_rst;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Active opens where a port spreads segments over several cores: every local port that is chosen
-// brings the replies to the core that opened, and the cores share all ports between them.
+// brings the replies to the core that opened, and the cores share all ports between them. And what
+// arrives at a core that is not its own: no answer, no connection.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -86,6 +87,50 @@ TEST_P(Steering, APortThatIsAnotherCoresIsRefused) {
     refused += ours ? 0 : 1;
   }
   EXPECT_GT(refused, 30);
+}
+
+/// What the endpoint says of a segment from the peer's `port`, and how many segments it then sends.
+struct Verdict {
+  Drop drop;
+  std::size_t answers;
+};
+Verdict input(Endpoint& endpoint, const FourTuple& tuple, std::uint8_t flags) {
+  SegmentIn segment;
+  segment.seq = Seq(1000);
+  segment.flags.bits = flags;
+  segment.window = 1000;
+  const Drop drop = endpoint.input(endpoint.hash(tuple), tuple, segment, kNow);
+  std::array<SegmentOut, 4> out;
+  return {drop, endpoint.flush(out, kNow)};
+}
+
+TEST_P(Steering, WhatIsAnotherCoresIsNeitherAcceptedNorReset) {
+  const auto steering = some_steering();
+  const auto endpoint = endpoint_of(1, steering);
+  ListenRequest listen;
+  listen.port = 80;
+  ASSERT_TRUE(endpoint->listen(listen).ok());
+  int accepted = 0;
+  FourTuple tuple{request().local, request().remote, 80, 0};
+  for (tuple.remote_port = 5000; tuple.remote_port < 5100; ++tuple.remote_port) {
+    const bool ours = steering->worker_of(tuple) == 1;
+    const Verdict syn = input(*endpoint, tuple, Flags::kSyn);
+    EXPECT_EQ(syn.drop, ours ? Drop::none : Drop::wrong_core);
+    EXPECT_EQ(syn.answers, ours ? 1U : 0U);
+    accepted += ours ? 1 : 0;
+  }
+  EXPECT_GT(accepted, 10);
+  EXPECT_LT(accepted, 90);
+  EXPECT_EQ(endpoint->states().of(State::syn_received), static_cast<std::uint64_t>(accepted));
+  tuple.local_port = 81;  // closed
+  for (tuple.remote_port = 5000; tuple.remote_port < 5100; ++tuple.remote_port) {
+    const bool ours = steering->worker_of(tuple) == 1;
+    for (const std::uint8_t flags : {Flags::kSyn, Flags::kAck, Flags::kRst}) {
+      const Verdict v = input(*endpoint, tuple, flags);
+      EXPECT_EQ(v.drop == Drop::wrong_core, !ours);
+      EXPECT_EQ(v.answers, ours && flags != Flags::kRst ? 1U : 0U);
+    }
+  }
 }
 
 }  // namespace
