@@ -15,18 +15,19 @@ std::size_t WorkerImpl::receive(Instant now) {
   received_count_ = port_.rx_burst(received_);
   incoming_count_ = 0;
   const Frame* const frames = received_.data();  // plain pointers: no bounds check per frame
+  const Frame* const end = frames + received_count_;
   std::size_t packets = 0;
-  for (std::size_t at = 0; at < received_count_; ++packets) {
+  for (const Frame* frame = frames; frame != end; ++packets) {
     net::Packet packet;
-    if (host_.parse_usual(frames[at], packet)) [[likely]] {
-      take_segment(packet, at, 1);
-      ++at;
+    if (host_.parse_usual(*frame, packet)) [[likely]] {
+      take_segment(packet);
+      ++frame;
       continue;
     }
     std::size_t pieces = 1;
-    while (frames[at + pieces - 1].has(Frame::kContinues)) ++pieces;
-    receive_unusual(at, pieces, now);
-    at += pieces;
+    while (frame[pieces - 1].has(Frame::kContinues)) ++pieces;
+    receive_unusual(static_cast<std::size_t>(frame - frames), pieces, now);
+    frame += pieces;
   }
   last_packets_ = packets;
   stats_.rx_frames += packets;
@@ -34,24 +35,22 @@ std::size_t WorkerImpl::receive(Instant now) {
   return packets;
 }
 
-/// The TCP segment of a packet becomes one of those to be input.
-void WorkerImpl::take_segment(const net::Packet& packet, std::size_t first, std::size_t pieces) {
+/// The TCP segment of a packet becomes one of those to be input. Returns where it is if it does.
+WorkerImpl::Incoming* WorkerImpl::take_segment(const net::Packet& packet) {
   Incoming& in = incoming_.data()[incoming_count_];
   tcp::Ports ports;
   const Drop bad = tcp::parse_segment(packet.l4, ports, in.segment);
   if (bad != Drop::none) [[unlikely]] {
     stats_.drops.add(bad);
-    return;
+    return nullptr;
   }
   in.segment.ecn = packet.ecn;
   in.tuple = {packet.destination, packet.source, ports.destination, ports.source};
-  in.l4_bytes = packet.l4_bytes;
-  in.l4_bytes_here = static_cast<std::uint32_t>(packet.l4.size());
-  in.frame = static_cast<std::uint16_t>(first);
-  in.pieces = static_cast<std::uint16_t>(pieces);
+  in.pieces = 1;
   in.hash = endpoint_.hash(in.tuple);
   endpoint_.prefetch(in.hash);
   ++incoming_count_;
+  return &in;
 }
 
 /// Everything else: control packets, packets in pieces, the first between two addresses, and what
@@ -65,11 +64,16 @@ void WorkerImpl::receive_unusual(std::size_t first, std::size_t pieces, Instant 
     if (packet.problem != net::Packet::Problem::none) host_.report_problem(packet, now, *this);
     return;
   }
-  if (packet.kind == net::PacketKind::tcp) {
-    take_segment(packet, first, pieces);
-  } else {
+  if (packet.kind != net::PacketKind::tcp) {
     receive_control(frames, packet, now);
+    return;
   }
+  Incoming* const in = take_segment(packet);
+  if (in == nullptr || pieces == 1) return;
+  in->pieces = static_cast<std::uint16_t>(pieces);
+  in->frame = static_cast<std::uint16_t>(first);
+  in->l4_bytes = packet.l4_bytes;
+  in->l4_bytes_here = static_cast<std::uint32_t>(packet.l4.size());
 }
 
 void WorkerImpl::input_segments(Instant now) {

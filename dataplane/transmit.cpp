@@ -92,9 +92,11 @@ std::size_t WorkerImpl::transmit(Instant now) {
 void WorkerImpl::write_usual(const tcp::SegmentOut& segment, const net::LinkHeader& link) {
   Frame& frame = outbox_.next();
   // Copies: what is stored through a byte pointer might be these, for all that a compiler knows.
-  const Address local = segment.tuple.local;
-  const Address remote = segment.tuple.remote;
-  const bool v4 = local.is_v4();
+  const AddressWords from = segment.tuple.local.words();
+  const AddressWords to = segment.tuple.remote.words();
+  const Address local = Address::from_words(from);
+  const Address remote = Address::from_words(to);
+  const bool v4 = !link.ipv6;
   std::byte* const ip = frame.data + net::write_link_header(link, frame.data);
   const std::size_t l3 = v4 ? 20 : 40;
   std::byte* const l4 = ip + l3;

@@ -30,6 +30,7 @@ WorkerImpl::WorkerImpl(const WorkerConfig& config, Port& port, tcp::Endpoint& en
       app_(app),
       inbox_(inbox),
       info_(port.info()),
+      most_pieces_(info_.tx_tcp_checksum ? -1 : 1),
       host_(config.interface, config.index == 0),
       received_(std::max<std::size_t>(config.burst, kMinReceiveFrames)),
       incoming_(received_.size()),

@@ -40,10 +40,11 @@ class WorkerImpl final : public net::FrameSink {
     std::uint64_t hash;
     FourTuple tuple;
     tcp::SegmentIn segment;
+    std::uint16_t pieces;
+    // Of several pieces alone:
+    std::uint16_t frame;          // index of the first piece
     std::uint32_t l4_bytes;       // over all pieces
     std::uint32_t l4_bytes_here;  // in the first piece
-    std::uint16_t frame;          // index of the first piece
-    std::uint16_t pieces;
   };
   /// A SegmentOut on its way into frames.
   struct Source {
@@ -66,8 +67,7 @@ class WorkerImpl final : public net::FrameSink {
   // ---- receive.cpp
   /// One burst; its frames stay with us until release_received().
   std::size_t receive(Instant now);
-  [[gnu::always_inline]] inline void take_segment(const net::Packet& packet, std::size_t first,
-                                                  std::size_t pieces);
+  [[gnu::always_inline]] inline Incoming* take_segment(const net::Packet& packet);
   [[gnu::noinline]] void receive_unusual(std::size_t first, std::size_t pieces, Instant now);
   void receive_control(std::span<const Frame> pieces, const net::Packet& packet, Instant now);
   void input_segments(Instant now);
@@ -82,7 +82,7 @@ class WorkerImpl final : public net::FrameSink {
   std::size_t send_waiting();
   /// Whether it makes one frame of one piece, whose checksum is ours to compute.
   [[nodiscard]] bool is_usual(const tcp::SegmentOut& segment) const {
-    return segment.piece_count <= 1 && !info_.tx_tcp_checksum &&
+    return segment.piece_count <= most_pieces_ &&
            (segment.segment_size == 0 || segment.payload_bytes <= segment.segment_size);
   }
   [[gnu::always_inline]] inline void write_usual(const tcp::SegmentOut& segment,
@@ -99,6 +99,7 @@ class WorkerImpl final : public net::FrameSink {
   tcp::App& app_;
   Inbox* inbox_;
   const PortInfo& info_;
+  int most_pieces_;  // of a segment that is usual; below zero where the port does checksums
   net::Host host_;
   WorkerStats stats_;
 

@@ -22,6 +22,7 @@ LinkHeader make_link_header(const InterfaceConfig& config, const MacAddress& to,
   if (config.outer_vlan) tag(kEtherQinQ, *config.outer_vlan);
   if (config.vlan) tag(kEtherVlan, *config.vlan);
   store_be16(p, ethertype);
+  header.ipv6 = ethertype == kEtherIpv6;
   header.length = static_cast<std::uint8_t>(p + 2 - header.bytes.data());
   return header;
 }

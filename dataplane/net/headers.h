@@ -19,6 +19,7 @@ namespace millrace::net {
 struct LinkHeader {
   std::array<std::byte, 24> bytes{};
   std::uint8_t length = 0;
+  bool ipv6 = false;  // what comes behind it
 };
 
 /// From us to `to`, with our tags.
@@ -46,9 +47,9 @@ inline std::size_t write_ipv4_header(const Address& source, const Address& desti
                                      const IpFields& fields, std::byte* out) {
   // Two words of eight bytes and one of four, as they lie in memory; identification zero.
   constexpr std::uint64_t kVersionLengthAndDontFragment = 0x0040'0000'0000'0045;
-  const std::uint64_t total = __builtin_bswap16(static_cast<std::uint16_t>(20 + fields.l4_bytes));
+  const std::uint32_t total = __builtin_bswap32(20 + fields.l4_bytes);  // in its upper half
   const std::uint64_t first =
-      kVersionLengthAndDontFragment | (std::uint64_t{fields.traffic_class} << 8) | (total << 16);
+      kVersionLengthAndDontFragment | total | (std::uint64_t{fields.traffic_class} << 8);
   const std::uint64_t second = fields.hop_limit | (std::uint64_t{fields.protocol} << 8) |
                                (std::uint64_t{source.to_v4_raw()} << 32);
   const std::uint32_t to = destination.to_v4_raw();

@@ -27,7 +27,7 @@ class Address {
     return v4_raw(__builtin_bswap32(host_order));
   }
   /// From four bytes in network order, as they are loaded from a header.
-  static constexpr Address v4_raw(std::uint32_t network_order) {
+  [[gnu::always_inline]] static constexpr Address v4_raw(std::uint32_t network_order) {
     return from_words({0, kV4Prefix | (std::uint64_t{network_order} << 32)});
   }
   static constexpr Address v6(const std::array<std::uint8_t, 16>& network_order) {

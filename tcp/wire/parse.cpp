@@ -12,6 +12,8 @@
 namespace millrace::tcp {
 namespace {
 
+constexpr std::size_t kFixedHeaderBytes = 20;
+
 enum OptionKind : std::uint8_t {
   kEnd = 0,
   kNop = 1,
@@ -65,9 +67,28 @@ void read_timestamps(const std::byte* value, Options& out) {
   }
 }
 
+/// What a SYN and its answer carry, in the order in which Linux and we write it:
+///   MSS 4 | SACK-permitted 2, TS 10 | NOP, WS 3
+[[nodiscard]] bool is_usual_syn(std::span<const std::byte> bytes) {
+  const std::byte* const p = bytes.data();
+  return bytes.size() == 20 && load_be16(p) == 0x0204 && load_be32(p + 4) == 0x0402'080a &&
+         load_be32(p + 16) >> 8 == 0x01'0303;
+}
+void read_usual_syn(const std::byte* p, Options& out) {
+  out.has = Options::kMss | Options::kSackPermitted | Options::kWindowScale;
+  out.sack_count = 0;
+  out.mss = load_be16(p + 2);
+  read_timestamps(p + 8, out);
+  out.window_scale = std::min(load_u8(p + 19), kMaxWindowScale);
+}
+
 }  // namespace
 
 bool parse_options(std::span<const std::byte> bytes, Options& out) {
+  if (is_usual_syn(bytes)) {
+    read_usual_syn(bytes.data(), out);
+    return true;
+  }
   out.has = 0;
   out.sack_count = 0;
   const std::byte* p = bytes.data();
@@ -88,8 +109,21 @@ bool parse_options(std::span<const std::byte> bytes, Options& out) {
   return true;
 }
 
-Drop detail::parse_unusual_options(std::span<const std::byte> bytes, std::size_t header,
-                                   SegmentIn& out) {
+Drop detail::parse_unusual(std::span<const std::byte> bytes, Ports& ports, SegmentIn& out) {
+  if (bytes.size() < kFixedHeaderBytes) return Drop::tcp_truncated;
+  const std::byte* const p = bytes.data();
+  const std::size_t header = (load_u8(p + 12) >> 2) & 0x3cU;
+  if (header < kFixedHeaderBytes || header > bytes.size()) return Drop::tcp_bad_offset;
+  ports.source = load_be16(p);
+  ports.destination = load_be16(p + 2);
+  if (ports.source == 0 || ports.destination == 0) return Drop::tcp_bad_ports;
+
+  out.seq = Seq(load_be32(p + 4));
+  out.ack = Seq(load_be32(p + 8));
+  out.flags.bits = load_u8(p + 13);
+  out.window = load_be16(p + 14);
+  out.urgent = load_be16(p + 18);
+  out.payload = bytes.subspan(header);
   const auto options = bytes.subspan(kFixedHeaderBytes, header - kFixedHeaderBytes);
   return parse_options(options, out.options) ? Drop::none : Drop::tcp_bad_options;
 }

@@ -33,45 +33,33 @@ struct Ports {
 [[nodiscard]] bool parse_options(std::span<const std::byte> bytes, Options& out);
 
 namespace detail {
-
-inline constexpr std::size_t kFixedHeaderBytes = 20;
-inline constexpr std::size_t kTimestampedHeaderBytes = 32;
-
-/// Options that are not the usual ones; the fixed part has been read.
-[[nodiscard]] Drop parse_unusual_options(std::span<const std::byte> bytes, std::size_t header,
-                                         SegmentIn& out);
-
+/// Everything but the header that nearly every segment has.
+[[nodiscard]] Drop parse_unusual(std::span<const std::byte> bytes, Ports& ports, SegmentIn& out);
 }  // namespace detail
 
 inline Drop parse_segment(std::span<const std::byte> bytes, Ports& ports, SegmentIn& out) {
-  // NOP NOP TS 10 as they lie in memory, read as one little-endian word.
+  // The layout of RFC 7323, appendix A, and nothing else: NOP NOP TS 10 behind the fixed part, as
+  // they lie in memory, read as one little-endian word.
+  constexpr std::size_t kBytes = 32;
   constexpr std::uint32_t kAlignedTimestamp = 0x0a08'0101;
-  if (bytes.size() < detail::kFixedHeaderBytes) return Drop::tcp_truncated;
   const std::byte* const p = bytes.data();
-  const std::size_t header = (load_u8(p + 12) >> 2) & 0x3cU;
-  if (header < detail::kFixedHeaderBytes || header > bytes.size()) return Drop::tcp_bad_offset;
+  if (bytes.size() < kBytes || (load_u8(p + 12) & 0xf0U) != kBytes << 2 ||
+      load_raw<std::uint32_t>(p + 20) != kAlignedTimestamp) [[unlikely]] {
+    return detail::parse_unusual(bytes, ports, out);
+  }
   ports.source = load_be16(p);
   ports.destination = load_be16(p + 2);
-  if (ports.source == 0 || ports.destination == 0) return Drop::tcp_bad_ports;
-
   out.seq = Seq(load_be32(p + 4));
   out.ack = Seq(load_be32(p + 8));
   out.flags.bits = load_u8(p + 13);
   out.window = load_be16(p + 14);
   out.urgent = load_be16(p + 18);
-  out.payload = {p + header, bytes.size() - header};
-
-  // What nearly every segment of an established connection carries: the layout of RFC 7323,
-  // appendix A, and nothing else.
-  if (header == detail::kTimestampedHeaderBytes &&
-      load_raw<std::uint32_t>(p + 20) == kAlignedTimestamp) [[likely]] {
-    out.options.has = Options::kTimestamps;
-    out.options.sack_count = 0;
-    out.options.tsval = load_be32(p + 24);
-    out.options.tsecr = load_be32(p + 28);
-    return Drop::none;
-  }
-  return detail::parse_unusual_options(bytes, header, out);
+  out.payload = {p + kBytes, bytes.size() - kBytes};
+  out.options.has = Options::kTimestamps;
+  out.options.sack_count = 0;
+  out.options.tsval = load_be32(p + 24);
+  out.options.tsecr = load_be32(p + 28);
+  return ports.source != 0 && ports.destination != 0 ? Drop::none : Drop::tcp_bad_ports;
 }
 
 }  // namespace millrace::tcp

@@ -111,5 +111,31 @@ TEST(Parse, UnknownOptionsAreSteppedOver) {
   EXPECT_EQ(s.options.mss, 1460);
 }
 
+// The list of a usual SYN is read in one go. Behind four NOPs it is not: every change of one byte
+// of it must mean the same both ways, as long as it is legal.
+TEST(Parse, TheOptionsOfASynReadInOneGoAreThoseReadOneByOne) {
+  const Bytes usual =
+      bytes_of({2, 4, 5, 0xb4, 4, 2, 8, 10, 0xa1, 0xa2, 0xa3, 0xa4, 0, 0, 0, 1, 1, 3, 3, 7});
+  int agreed = 0;
+  for (std::size_t at = 0; at < usual.size(); ++at) {
+    for (unsigned value = 0; value < 256; ++value) {
+      Bytes changed = usual;
+      changed[at] = static_cast<std::byte>(value);
+      Options quick, slow;
+      const bool legal = parse_options(changed, quick);
+      ASSERT_EQ(parse_options(bytes_of({1, 1, 1, 1}) + changed, slow), legal) << at << " " << value;
+      if (!legal) continue;
+      ++agreed;
+      EXPECT_EQ(quick.has, slow.has);
+      EXPECT_EQ(quick.sack_count, slow.sack_count);
+      EXPECT_TRUE(!quick.has_mss() || quick.mss == slow.mss);
+      EXPECT_TRUE(!quick.has_window_scale() || quick.window_scale == slow.window_scale);
+      EXPECT_TRUE(!quick.has_timestamps() || quick.tsval == slow.tsval);
+      EXPECT_TRUE(!quick.has_timestamps() || quick.tsecr == slow.tsecr);
+    }
+  }
+  EXPECT_GT(agreed, 11 * 256);  // the values of all options at least
+}
+
 }  // namespace
 }  // namespace millrace::tcp
