@@ -15,6 +15,7 @@ constexpr Duration kGap = 1ms;        // counted
 constexpr Duration kStall = 10ms;     // long enough that timers may be due whose ACKs lie unread
 constexpr Duration kLateness = 50ms;  // a caller that sleeps until a deadline wakes sooner
 constexpr int kCatchUpBursts = 64;
+constexpr Duration kLinkInterval = 100ms;
 /// A scattered or coalesced packet of 64 KiB in pieces of 2 KiB must fit a burst.
 constexpr std::size_t kMinReceiveFrames = 64;
 constexpr std::size_t kInboxFrames = 8;
@@ -103,6 +104,8 @@ bool WorkerImpl::iterate(Instant now, bool fire) {
   if (inbox_ != nullptr) collect_inbox(now);
   if (fire) {
     timers_left_ = !endpoint_.advance(now);
+    if (now >= look_at_link_at_) [[unlikely]]
+      look_at_link(now);
     host_.advance(now, *this);
   }
   const std::span<const tcp::Event> events = endpoint_.events();
@@ -112,6 +115,15 @@ bool WorkerImpl::iterate(Instant now, bool fire) {
   release_received();
   const std::size_t sent = transmit(now);
   return received > 0 || sent > 0 || eventful || timers_left_;
+}
+
+/// Announcements went nowhere while the link was down, and what it joins now may be another
+/// network. Nobody needs to wake for this: it is looked at when there is an iteration.
+void WorkerImpl::look_at_link(Instant now) {
+  look_at_link_at_ = now + kLinkInterval;
+  const bool up = port_.link_up();
+  if (up && !link_was_up_) host_.restart_announcements(now);
+  link_was_up_ = up;
 }
 
 std::optional<Instant> WorkerImpl::earliest_deadline(Instant now) const {

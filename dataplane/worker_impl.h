@@ -63,6 +63,7 @@ class WorkerImpl final : public net::FrameSink {
   [[nodiscard]] Instant observe(Instant clock);
   [[nodiscard]] std::optional<Instant> earliest_deadline(Instant now) const;
   bool iterate(Instant now, bool fire);
+  [[gnu::noinline]] void look_at_link(Instant now);
 
   // ---- receive.cpp
   /// One burst; its frames stay with us until release_received().
@@ -109,6 +110,9 @@ class WorkerImpl final : public net::FrameSink {
   bool started_ = false;
   bool late_ = false;         // a stall ended: read before timers fire
   bool timers_left_ = false;  // advance() has more for the next iteration
+
+  Instant look_at_link_at_ = Instant::min();
+  bool link_was_up_ = true;
 
   std::vector<Frame> received_;
   std::size_t received_count_ = 0;

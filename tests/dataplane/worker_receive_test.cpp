@@ -155,6 +155,24 @@ TEST_P(Receive, WhatConcernsAllWorkersIsPassedOnAndLearntFrom) {
   EXPECT_TRUE(two.sent.empty());  // it only learns
 }
 
+TEST_P(Receive, AddressesAreAnnouncedAnewWhenTheLinkComesUp) {
+  Station station;
+  const auto polled = [&](Duration span) {
+    for (const Instant end = now + span; now < end;) station.worker->poll(now += 10ms);
+    const std::size_t frames = station.sent.size();
+    station.sent.clear();
+    return frames;
+  };
+  const std::size_t at_first = polled(10s);
+  EXPECT_GT(at_first, 0U);
+  EXPECT_EQ(polled(10s), 0U);
+  station.port->set_link(false);
+  EXPECT_EQ(polled(1s), 0U);
+  station.port->set_link(true);
+  EXPECT_EQ(polled(10s), at_first);
+  EXPECT_EQ(polled(10s), 0U);
+}
+
 TEST_P(Receive, TimeNeverGoesBackAndALeapEndsNothing) {
   StationOptions options;
   options.tcp.two_msl = 60s;
