@@ -7,6 +7,8 @@
 // sent just before. Whoever asks honestly asks again.
 #include "tcp/connection/ack_policy.h"
 
+#include "tcp/connection/handshake.h"
+
 namespace millrace::tcp {
 namespace {
 
@@ -14,6 +16,10 @@ constexpr int kChallengeShift = 24;  // 2^24 ns
 constexpr std::uint32_t kChallengeMask = 0x3fff;
 
 }  // namespace
+
+bool is_twice_full(const Connection& c, std::uint32_t bytes, const Context& context) {
+  return bytes >= 2U * our_mss(context.config, c.has(Connection::kIpv6));
+}
 
 bool owe_challenge_ack(Connection& c, const Context& context) {
   const auto ns = static_cast<std::uint64_t>(context.now.time_since_epoch().count());

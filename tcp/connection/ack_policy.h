@@ -29,7 +29,11 @@ inline void ack_whole(Connection& c) {
   c.set(Connection::kAckWhole);
 }
 
-/// `bytes` arrived in order, with no gap around: every second full segment at once, else later.
+/// True if `bytes` are twice the MSS that we told the peer (RFC 9293 SHLD-19: 2*RMSS).
+[[nodiscard]] bool is_twice_full(const Connection& c, std::uint32_t bytes, const Context& context);
+
+/// `bytes` arrived in order, with no gap around: every second full segment at once, or as much in
+/// fewer that the NIC joined, or in more that were small; else later.
 inline void ack_progress(Connection& c, std::uint32_t bytes, const Context& context) {
   // A segment of at least this is a full one even if our own MSS is larger than the peer's.
   constexpr std::uint32_t kSurelyFullBytes = 536;
@@ -37,11 +41,13 @@ inline void ack_progress(Connection& c, std::uint32_t bytes, const Context& cont
     return ack_progress_now(c);
   }
   if (!c.has(Connection::kAckDelayed)) [[likely]] {
+    if (bytes > context.config.mtu && is_twice_full(c, bytes, context)) return ack_progress_now(c);
     c.set(Connection::kAckDelayed);
     c.ack_deadline = deadline_after(context.now, context.config.delayed_ack);
     return;
   }
-  if (bytes >= std::min(std::uint32_t{c.mss}, kSurelyFullBytes)) ack_progress_now(c);
+  if (bytes >= std::min(std::uint32_t{c.mss}, kSurelyFullBytes)) return ack_progress_now(c);
+  if (is_twice_full(c, bytes_between(c.last_ack_sent, c.rcv_nxt), context)) ack_whole(c);
 }
 
 /// A challenge ACK, unless this connection sent one less than challenge_ack_interval ago. The limit

@@ -71,6 +71,8 @@ Drop check_sequence(Connection& c, const SegmentIn& segment, const Context& cont
 Drop check_reset(Connection& c, const SegmentIn& segment, const Context& context,
                  Outcome& outcome) {
   if (segment.seq != c.rcv_nxt) {
+    // It began before the window, and only its text reached in: nothing a stranger need hear of.
+    if (before(segment.seq, c.rcv_nxt)) return Drop::tcp_out_of_window;
     (void)owe_challenge_ack(c, context);
     return Drop::tcp_rst_challenged;
   }

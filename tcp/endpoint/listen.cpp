@@ -92,6 +92,7 @@ Drop on_reset(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple
               const SegmentIn& segment) {
   const HalfOpenState& s = e.half_open.state(ref);
   if (segment.seq != s.irs + 1) {
+    if (before(segment.seq, s.irs + 1)) return Drop::tcp_out_of_window;  // only its text was inside
     if (send_ack(e, hash, tuple, s)) ++e.counters.TCPChallengeACK;
     return Drop::tcp_rst_challenged;
   }

@@ -133,6 +133,21 @@ TEST(SecondCheck, ResetOnlyAtRcvNxt) {  // RFC 5961 §3.2, catalogue B1
   }
 }
 
+// Acceptable by table 6, for its text reaches into the window; but the reset began before it, and
+// is dropped without a word (RFC 5961 §3.2, 1).
+TEST(SecondCheck, ResetThatBeganBeforeTheWindowIsDroppedSilently) {
+  for (const State state : kSynchronized) {
+    SCOPED_TRACE(name_of(state));
+    Host h;
+    bring_to(h, state);
+    Segment rst = h.peer("four", kR);
+    rst.seq -= 1;
+    EXPECT_EQ(h.input(rst), Drop::tcp_out_of_window);
+    EXPECT_TRUE(h.flush().empty());
+    EXPECT_FALSE(h.closed);
+  }
+}
+
 TEST(SecondCheck, ResetWithoutTimestampIsStillAReset) {  // RFC 7323 §3.2
   Host h = established(true);
   Segment rst = h.peer("", kR);

@@ -242,6 +242,22 @@ TEST(DelayedAck, SmallSegmentsWaitTogether) {
   EXPECT_EQ(h.pass(45ms).size(), 1U) << "forty milliseconds after the first of them";
 }
 
+// SHLD-19: twice our MSS is not left waiting, however few segments a receiving NIC made of it, and
+// however many a peer's small writes.
+TEST(DelayedAck, TwiceAFullSegmentAtOnce) {
+  Host one = established();
+  (void)one.input(one.peer(pattern(2919)));
+  EXPECT_TRUE(one.flush().empty());
+  Host joined = established();
+  (void)joined.input(joined.peer(pattern(2920)));
+  EXPECT_EQ(joined.flush().size(), 1U);
+  Host small = established();
+  for (int i = 0; i < 29; ++i) (void)small.input(small.peer(pattern(100)));
+  EXPECT_TRUE(small.flush().empty());
+  (void)small.input(small.peer(pattern(100)));
+  EXPECT_EQ(small.flush().size(), 1U);
+}
+
 TEST(DelayedAck, OfABurstIsOneForTwoSegments) {
   for (const bool coalesce : {false, true}) {
     TcpConfig config;

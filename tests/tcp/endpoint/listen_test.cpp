@@ -174,6 +174,8 @@ TEST_P(Listen, OnlyAnExactResetIsBelieved) {
   expect_ack(t, iss + 1, kIsn + 1);
   EXPECT_EQ(solo.in(t, segment(kRst, kIsn)), Drop::tcp_out_of_window);
   EXPECT_EQ(solo.in(t, segment(kRst, kIsn + 70'000)), Drop::tcp_out_of_window);
+  const std::string text = "reaches into the window";
+  EXPECT_EQ(solo.in(t, segment(kRst, kIsn, Seq{}, &text)), Drop::tcp_out_of_window);
   EXPECT_TRUE(solo.out().empty());
   EXPECT_EQ(half_open_count(), 1u);
   EXPECT_EQ(solo.in(t, segment(kRst, kIsn + 1)), Drop::tcp_half_open_reset);
