@@ -36,7 +36,8 @@ def floors(tree):
         if not of_tests and room not in table.may:
             errors.append(f"{name}: floors.txt does not know the room {room}")
             continue
-        allowed = rooms.closure.get(room, {room}) if of_tests else {room, *table.may[room]}
+        bound = room in table.may or not of_tests
+        allowed = {room, *table.may[room]} if bound else rooms.closure.get(room, {room})
         for line, quoted, path in includes(tree.text(name)):
             if quoted and path != "millrace_version.h":
                 if path not in tree.files:

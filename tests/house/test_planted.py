@@ -19,6 +19,7 @@ tcp/endpoint library tcp/wire tcp/congestion
 dataplane library tcp/endpoint
 dataplane/dpdk library dataplane
 apps program=millrace dataplane/dpdk
+tests/oracle library tcp/wire
 tests/tcp/wire test tcp/wire
 bench bench tcp/wire
 """,
@@ -31,6 +32,7 @@ dataplane: tcp/base tcp/endpoint
 dataplane/dpdk: tcp/base dataplane/port.h
 @face: tcp/base tcp/endpoint/app.h
 apps: @face
+tests/oracle: <std>
 """,
     "tcp/base/seq.h": CPP_HEAD + "#pragma once\n#include <cstdint>\n",
     "tcp/wire/sources.txt": HEAD + "parse.cpp\n",
@@ -44,6 +46,7 @@ apps: @face
     "dataplane/dpdk/sources.txt": HEAD + "port.cpp\n",
     "dataplane/dpdk/port.cpp": CPP_HEAD + '#include <rte_mbuf.h>\n#include "dataplane/port.h"\n',
     "apps/serve.h": CPP_HEAD + '#include "tcp/endpoint/app.h"\n',
+    "tests/oracle/oracle.h": CPP_HEAD + "#include <cstdint>\n",
     "tests/tcp/wire/sources.txt": HEAD + "parse_test.cpp\n",
     "tests/tcp/wire/parse_test.cpp": CPP_HEAD + '#include "tcp/wire/parse.h"\n',
     "bench/sources.txt": HEAD + "parse.cpp\n",
@@ -106,6 +109,8 @@ PLANTED = {
         "apps/serve.h": CPP_HEAD + '#include "tcp/endpoint/table.h"\n'}),
     "a test includes above its room": (rules.floors, {
         "tests/tcp/wire/parse_test.cpp": CPP_HEAD + '#include "tcp/endpoint/app.h"\n'}),
+    "an oracle includes what it judges": (rules.floors, {
+        "tests/oracle/oracle.h": CPP_HEAD + '#include "tcp/wire/parse.h"\n'}),
     "an include that is not there": (rules.floors, {
         "tcp/wire/parse.cpp": CPP_HEAD + '#include "parse.h"\n'}),
     "a room without a floor": (rules.floors, {"tcp/extra/x.h": CPP_HEAD}),
