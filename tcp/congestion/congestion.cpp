@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "tcp/congestion/cubic.h"
+#include "tcp/congestion/hystart.h"
 #include "tcp/congestion/newreno.h"
 
 namespace millrace::tcp {
@@ -16,14 +18,18 @@ void congestion_init(CongestionAlgorithm algorithm, CongestionState& state, std:
   switch (algorithm) {
     case CongestionAlgorithm::newreno:
       return;
+    case CongestionAlgorithm::cubic:
+      return hystart::begin(state);
   }
 }
 
 void congestion_on_ack(CongestionAlgorithm algorithm, CongestionState& state,
-                       const AckSample& sample, Instant /*now*/) {
+                       const AckSample& sample, Instant now) {
   switch (algorithm) {
     case CongestionAlgorithm::newreno:
       return newreno::on_ack(state, sample);
+    case CongestionAlgorithm::cubic:
+      return cubic::on_ack(state, sample, now);
   }
 }
 
@@ -32,6 +38,8 @@ void congestion_on_loss(CongestionAlgorithm algorithm, CongestionState& state,
   switch (algorithm) {
     case CongestionAlgorithm::newreno:
       return newreno::on_loss(state, flight_bytes, mss);
+    case CongestionAlgorithm::cubic:
+      return cubic::on_loss(state, flight_bytes, mss);
   }
 }
 
@@ -40,20 +48,20 @@ void congestion_on_timeout(CongestionAlgorithm algorithm, CongestionState& state
                            Instant now) {
   // A segment that is lost again says nothing new about the path: SSTHRESH is held.
   if (first_timeout) congestion_on_loss(algorithm, state, flight_bytes, mss, now);
+  if (algorithm == CongestionAlgorithm::cubic) cubic::on_timeout(state);
   state.cwnd = mss;
 }
 
 void congestion_on_idle_restart(CongestionAlgorithm algorithm, CongestionState& state,
                                 std::uint32_t mss) {
-  switch (algorithm) {
-    case CongestionAlgorithm::newreno:
-      state.cwnd = std::min(state.cwnd, initial_window(mss));
-      return;
-  }
+  state.cwnd = std::min(state.cwnd, initial_window(mss));
+  if (algorithm == CongestionAlgorithm::cubic) cubic::on_idle_restart(state);
 }
 
 std::optional<CongestionAlgorithm> congestion_from_name(std::string_view name) {
-  if (name == congestion_name(CongestionAlgorithm::newreno)) return CongestionAlgorithm::newreno;
+  for (const auto algorithm : {CongestionAlgorithm::newreno, CongestionAlgorithm::cubic}) {
+    if (name == congestion_name(algorithm)) return algorithm;
+  }
   return std::nullopt;
 }
 
@@ -61,10 +69,12 @@ std::string_view congestion_name(CongestionAlgorithm algorithm) {
   switch (algorithm) {
     case CongestionAlgorithm::newreno:
       return "newreno";
+    case CongestionAlgorithm::cubic:
+      return "cubic";
   }
   return "unknown";
 }
 
-std::string_view congestion_names() { return "newreno"; }
+std::string_view congestion_names() { return "newreno, cubic"; }
 
 }  // namespace millrace::tcp

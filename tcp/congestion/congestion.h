@@ -17,7 +17,7 @@
 
 namespace millrace::tcp {
 
-enum class CongestionAlgorithm : std::uint8_t { newreno };
+enum class CongestionAlgorithm : std::uint8_t { newreno, cubic };
 
 /// What every algorithm shares, and its own words. At most 24 bytes of a connection.
 struct CongestionState {
@@ -31,7 +31,8 @@ struct AckSample {
   std::uint32_t acked_bytes = 0;   // newly acknowledged
   std::uint32_t flight_bytes = 0;  // outstanding before this ACK
   std::uint32_t mss = 0;
-  std::uint32_t rtt_us = 0;   // 0: no sample
+  std::uint32_t rtt_us = 0;   // measured by this ACK; 0: it measured nothing
+  std::uint32_t srtt_us = 0;  // smoothed; 0: nothing was measured yet
   bool cwnd_limited = false;  // the window, not the application, held us back (RFC 7661)
   bool in_recovery = false;
   bool after_timeout = false;  // of data sent again after a timeout: L is 1 (RFC 3465 §2.3)
@@ -54,7 +55,7 @@ void congestion_on_timeout(CongestionAlgorithm, CongestionState&, std::uint32_t 
 /// Sending resumes after idling longer than an RTO (RFC 5681 §4.1).
 void congestion_on_idle_restart(CongestionAlgorithm, CongestionState&, std::uint32_t mss);
 
-/// "newreno"; an unknown name gives nothing, and `congestion_names` lists the known ones.
+/// "newreno", "cubic"; an unknown name gives nothing, and `congestion_names` lists the known ones.
 [[nodiscard]] std::optional<CongestionAlgorithm> congestion_from_name(std::string_view name);
 [[nodiscard]] std::string_view congestion_name(CongestionAlgorithm);
 [[nodiscard]] std::string_view congestion_names();

@@ -46,6 +46,15 @@ inline void sample_rtt(Connection& c, SendState& st, const SegmentIn& segment,
   take_rtt_sample(c, std::max(ms, 1U) * 1000);
 }
 
+// The round trip that the echoed timestamp tells, in steps of its millisecond clock: one for every
+// ACK, as HyStart++ wants (RFC 9406 §4.2). 0 without timestamps.
+[[nodiscard]] std::uint32_t echoed_rtt_us(const Connection& c, const SegmentIn& segment,
+                                          const Context& context) {
+  if (!c.has(Connection::kTimestamps) || segment.options.tsecr == 0) return 0;
+  const std::uint32_t ms = tsval_of(c, context.now) - segment.options.tsecr;
+  return ms > 60'000 ? 0 : std::max(ms, 1U) * 1000;
+}
+
 void restart_retransmit_timer(Connection& c, const Context& context) {
   if (c.send_timer == SendTimer::persist) c.backoff = 0;  // it spaced probes
   c.send_timer = SendTimer::retransmit;
@@ -69,7 +78,8 @@ void acknowledge(Connection& c, const SegmentIn& segment, const Context& context
   const bool fin_acked = c.has(Connection::kFinSent) && ack == c.snd_nxt;
   const std::uint32_t bytes = bytes_between(c.snd_una, ack) - (fin_acked ? 1U : 0U);
   sample_rtt(c, st, segment, context);
-  const bool restart_timer = on_new_ack(c, st, ack, bytes, context);
+  const bool restart_timer =
+      on_new_ack(c, st, ack, bytes, echoed_rtt_us(c, segment, context), context);
   if (ack == c.snd_nxt && bytes == st.queued_bytes &&
       (fin_acked || !c.has(Connection::kFinQueued))) {
     if (forget_all_sent(c, ack, context)) outcome.writable = true;
@@ -114,7 +124,7 @@ void repeated_ack(Connection& c, const SegmentIn& segment, bool window_changed,
 bool all_acknowledged(Connection& c, const SegmentIn& segment, const Context& context) {
   SendState& st = context.stores.send[c.send];
   sample_rtt(c, st, segment, context);
-  grow_window(c, st, segment.ack, st.queued_bytes, context);
+  grow_window(c, st, segment.ack, st.queued_bytes, 0, context);
   return forget_all_sent(c, segment.ack, context);
 }
 

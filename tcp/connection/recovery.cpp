@@ -76,9 +76,9 @@ void on_duplicate_ack(Connection& c, SendState& st, const Context& context) {
 }
 
 bool on_new_ack(Connection& c, SendState& st, Seq ack, std::uint32_t acked_bytes,
-                const Context& context) {
+                std::uint32_t rtt_us, const Context& context) {
   if (!st.in_recovery) {
-    grow_window(c, st, ack, acked_bytes, context);
+    grow_window(c, st, ack, acked_bytes, rtt_us, context);
     return true;
   }
   st.dup_acks = 0;

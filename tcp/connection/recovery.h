@@ -18,14 +18,14 @@ namespace millrace::tcp {
 void on_duplicate_ack(Connection& c, SendState& st, const Context& context);
 
 /// SND.UNA is about to move to `ack`, which acknowledges `acked_bytes`; tells congestion control.
-/// True if the retransmission timer is to be restarted (RFC 6298 §5.3; not on later partial ACKs,
-/// RFC 6582 §3.2 step 3).
+/// `rtt_us` is what this ACK measured, 0 if nothing. True if the retransmission timer is to be
+/// restarted (RFC 6298 §5.3; not on later partial ACKs, RFC 6582 §3.2 step 3).
 [[nodiscard]] bool on_new_ack(Connection& c, SendState& st, Seq ack, std::uint32_t acked_bytes,
-                              const Context& context);
+                              std::uint32_t rtt_us, const Context& context);
 
 /// The same outside recovery.
 inline void grow_window(Connection& c, SendState& st, Seq ack, std::uint32_t acked_bytes,
-                        const Context& context) {
+                        std::uint32_t rtt_us, const Context& context) {
   st.dup_acks = 0;
   st.inflation = 0;
   const std::uint32_t flight = bytes_between(c.snd_una, c.snd_nxt);
@@ -33,7 +33,8 @@ inline void grow_window(Connection& c, SendState& st, Seq ack, std::uint32_t ack
   sample.acked_bytes = acked_bytes;
   sample.flight_bytes = flight;
   sample.mss = c.mss;
-  sample.rtt_us = c.srtt_us;
+  sample.rtt_us = rtt_us;
+  sample.srtt_us = c.srtt_us;
   sample.after_timeout = before(ack, st.recover);
   // Half a window in flight is enough for slow start to double it (RFC 7661 §4.3).
   const bool half_used =

@@ -203,13 +203,16 @@ std::string Invariants::check_congestion(const Connection& c, const Seen& seen) 
   return {};
 }
 
-/// RFC 5681 §3.2: where loss was found the window is half of what was in flight.
+/// RFC 5681 §3.2, RFC 9438 §4.6: where loss was found the window is half of what was in flight, or
+/// seven tenths.
 std::string Invariants::check_loss(const Connection& c, const Seen& seen) const {
   if (!every_ || c.send == kNil || !seen.synchronized || c.snd_una != seen.snd_una) return {};
   const tcp::SendState& s = impl_.stores.send[c.send];
   if (!s.in_recovery || seen.recovering) return {};
   const std::uint32_t flight = tcp::bytes_between(c.snd_una, c.snd_nxt);
-  const std::uint32_t most = std::max(flight / 2, 2U * c.mss);
+  const bool cubic = config_.congestion == tcp::CongestionAlgorithm::cubic;
+  const std::uint64_t share = cubic ? std::uint64_t{flight} * 7 / 10 : flight / 2;
+  const std::uint64_t most = std::max<std::uint64_t>(share, 2U * c.mss);
   if (c.congestion.cwnd > most || c.congestion.ssthresh > most) {
     return "15: cwnd " + number(c.congestion.cwnd) + " after a loss with " + number(flight) +
            " in flight";

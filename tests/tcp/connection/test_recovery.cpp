@@ -11,7 +11,13 @@ namespace {
 constexpr std::uint32_t kMss = 1000;
 
 // MSS 1000, a window of `segments` of them in flight from sequence number 1001 on.
-Host in_flight(std::uint32_t segments, const TcpConfig& config = TcpConfig{},
+TcpConfig with_newreno() {
+  TcpConfig config;
+  config.congestion = CongestionAlgorithm::newreno;
+  return config;
+}
+
+Host in_flight(std::uint32_t segments, const TcpConfig& config = with_newreno(),
                std::uint32_t queued = 100) {
   Host h(config);
   h.config.mtu = kMss + 40;
@@ -174,7 +180,7 @@ TEST(Rto, RestartsWithEachAckOfNewData) {  // RFC 6298 §5.3
 }
 
 TEST(Rto, UserTimeoutEndsEarlier) {  // RFC 5482
-  TcpConfig config;
+  TcpConfig config = with_newreno();
   config.user_timeout = 5s;
   Host h = in_flight(1, config, 1);
   (void)h.pass(4500ms);
@@ -390,7 +396,7 @@ TEST(Idle, WindowGrowsOnlyWhereItIsUsed) {  // RFC 7661
 }
 
 TEST(SlowStart, DoublesEachRoundTrip) {  // RFC 5681 §3.1 with RFC 3465
-  TcpConfig config;
+  TcpConfig config = with_newreno();
   config.send_buffer = 4'000'000;
   config.receive_buffer = 4'000'000;
   Pair p(config, config);
