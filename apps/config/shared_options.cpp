@@ -116,6 +116,12 @@ void add_tcp_options(OptionSet& set, TcpOptions& o) {
   set.value("time-wait-overflow", "RULE",
             "when TIME_WAIT is full: refuse, recycle or reset (default recycle)", o.overflow,
             choice_of<tcp::TimeWaitOverflow>(words(kOverflowNames)));
+  set.value("syn-cookies", "WHEN",
+            "a SYN is answered with a cookie, and not remembered: never, when-full or always "
+            "(default when-full)",
+            o.cookies, choice_of<tcp::SynCookieUse>({"never", "when-full", "always"}));
+  set.value("congestion", "NAME", "congestion control: newreno or cubic (default newreno)",
+            o.congestion, choice_of<tcp::CongestionAlgorithm>({"newreno", "cubic"}));
   set.value("min-rto", "TIME", "least retransmission timeout (default 200ms)", o.min_rto,
             duration_between(1ms, 60s));
   set.value("delayed-ack", "TIME", "how long an ACK may wait, 0s to 500ms (default 40ms)",
@@ -148,6 +154,8 @@ tcp::EndpointConfig make_endpoint(const TcpOptions& tcp, std::size_t workers, st
   profile.mtu = mtu;
   profile.two_msl = tcp.two_msl;
   profile.min_rto = tcp.min_rto;
+  profile.syn_cookies = tcp.cookies;
+  profile.congestion = tcp.congestion;
   profile.max_rto = std::max(profile.max_rto, tcp.min_rto);
   profile.initial_rto = std::max(profile.initial_rto, tcp.min_rto);
   profile.delayed_ack = tcp.delayed_ack;

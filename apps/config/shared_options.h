@@ -39,14 +39,15 @@ struct MachineOptions {
 void add_machine_options(OptionSet& set, MachineOptions& options);
 
 /// --two-msl, --max-connections, --max-time-wait, --time-wait-reuse, --time-wait-overflow,
-/// --min-rto,
-/// --delayed-ack.
+/// --syn-cookies, --congestion, --min-rto, --delayed-ack.
 struct TcpOptions {
   Duration two_msl = 60s;
   std::uint32_t max_connections = 100'000;  // of one end, all cores together
   std::uint32_t max_time_wait = 0;          // 0: 262,144, or four times the connections
   tcp::TimeWaitReuse reuse = tcp::TimeWaitReuse::timestamp;
   tcp::TimeWaitOverflow overflow = tcp::TimeWaitOverflow::recycle_oldest;
+  tcp::SynCookieUse cookies = tcp::SynCookieUse::when_full;
+  tcp::CongestionAlgorithm congestion = tcp::CongestionAlgorithm::newreno;
   Duration min_rto = 200ms;
   Duration delayed_ack = 40ms;
 };

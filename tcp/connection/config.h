@@ -11,6 +11,9 @@
 
 namespace millrace::tcp {
 
+/// When a listener answers a SYN with a cookie instead of keeping a half-open entry (RFC 4987).
+enum class SynCookieUse : std::uint8_t { never, when_full, always };
+
 struct TcpConfig {
   // Segments and options.
   std::uint16_t mtu = 1500;          // IP datagram bytes: our MSS is mtu - 40 (v4) or - 60 (v6)
@@ -34,6 +37,9 @@ struct TcpConfig {
   Duration delayed_ack = 40ms;  // 0: every segment is acknowledged at once
   bool nagle = true;
   bool coalesce_acks = false;  // one ACK per flush for data in order, however many segments came
+
+  // Opening.
+  SynCookieUse syn_cookies = SynCookieUse::when_full;
 
   // Closing.
   Duration two_msl = 60s;      // 0 to 240 s

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Three doors lead to a connection: an active open, a half-open entry and (later) a cookie. Each
+// Three doors lead to a connection: an active open, a half-open entry and a cookie. Each
 // produces one value, Handshake, and one function makes a Connection of it. What SYN options mean
 // is decided here alone (RFC 9293 §3.7.1, RFC 7323 §1.3, RFC 2018 §2).
 #pragma once

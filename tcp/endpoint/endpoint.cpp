@@ -42,6 +42,7 @@ EndpointImpl::EndpointImpl(const EndpointConfig& c)
       generations(reinterpret_cast<std::uint16_t*>(generation_pages.data())),
       index(c.max_connections + c.max_half_open + c.max_time_wait),
       half_open(c.max_half_open, config.profiles),
+      cookies(c.secrets.cookies),
       time_wait(c.max_time_wait, config.profiles, index, c.secrets.table),
       ports(c.secrets.ports, c.first_port, c.last_port),
       wheel(ConnectionTimers{&connections}, 0),

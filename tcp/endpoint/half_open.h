@@ -91,6 +91,7 @@ class HalfOpen {
 
   [[nodiscard]] std::uint32_t size() const { return v4_.live() + v6_.live(); }
   [[nodiscard]] std::uint32_t capacity() const { return v4_.capacity(); }
+  [[nodiscard]] bool full() const { return size() >= capacity(); }
   /// Entries of one listener: for its backlog.
   [[nodiscard]] std::uint32_t size_of(std::uint16_t listener) const { return count_of(listener); }
   /// Up to out.size() entries of one listener, for when it closes; walks the store.

@@ -28,6 +28,7 @@
 #include "tcp/endpoint/ports.h"
 #include "tcp/endpoint/replies.h"
 #include "tcp/endpoint/reply_limit.h"
+#include "tcp/endpoint/syn_cookie.h"
 #include "tcp/endpoint/time_wait.h"
 #include "tcp/endpoint/timer_wheel.h"
 #include "tcp/endpoint/tuple_hash.h"
@@ -66,6 +67,7 @@ struct EndpointImpl {
   std::uint16_t* generations;  // of each slot: how often it was used; never 0 in a live connection
   Index index;
   HalfOpen half_open;
+  SynCookies cookies;
   TimeWait time_wait;
   EphemeralPorts ports;
   Wheel wheel;

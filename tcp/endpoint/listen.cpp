@@ -7,41 +7,27 @@
 
 #include <algorithm>
 
-#include "tcp/connection/handshake.h"
 #include "tcp/connection/input.h"
+#include "tcp/endpoint/cookie_open.h"
 #include "tcp/endpoint/lifecycle.h"
 #include "tcp/endpoint/segment_arrives.h"
 
 namespace millrace::tcp {
 namespace {
 
-/// RCV.WND that a SYN-ACK offers: its window field is never scaled.
-[[nodiscard]] std::uint32_t offered_window(const TcpConfig& config) {
-  return std::min<std::uint32_t>(config.receive_buffer, 0xffff);
-}
-
 [[nodiscard]] std::uint32_t our_timestamp(const EndpointImpl& e, const HalfOpenState& s) {
   return timestamp_clock(e.now) + s.ts_offset;
 }
 
 void send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const HalfOpenState& s) {
-  const TcpConfig& config = e.profile(s.profile);
-  Options peer;
-  peer.has = Options::kMss;
-  if (s.has(HalfOpenState::kTimestamps)) peer.has |= Options::kTimestamps;
-  if (s.has(HalfOpenState::kSack)) peer.has |= Options::kSackPermitted;
-  if (s.has(HalfOpenState::kWindowScaling)) peer.has |= Options::kWindowScale;
-  const std::uint32_t tsval = s.has(HalfOpenState::kTimestamps) ? our_timestamp(e, s) : 0;
-  Reply r;
-  r.tuple = tuple;
-  r.seq = s.iss;
-  r.ack = s.irs + 1;
-  r.window = static_cast<std::uint16_t>(offered_window(config));
-  r.flags = Flags{Flags::kSyn | Flags::kAck};
-  r.ttl = config.ttl;
-  r.dscp = config.dscp;
-  r.take_options(syn_options(config, !tuple.local.is_v4(), tsval, &peer, s.ts_recent));
-  e.replies.push(r);
+  SynAck what{.iss = s.iss, .irs = s.irs, .offered = Options::kMss, .tsecr = s.ts_recent};
+  if (s.has(HalfOpenState::kTimestamps)) {
+    what.offered |= Options::kTimestamps;
+    what.tsval = our_timestamp(e, s);
+  }
+  if (s.has(HalfOpenState::kSack)) what.offered |= Options::kSackPermitted;
+  if (s.has(HalfOpenState::kWindowScaling)) what.offered |= Options::kWindowScale;
+  send_syn_ack(e, tuple, e.profile(s.profile), what);
 }
 
 /// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, not more often than a challenge may be: false if too soon.
@@ -125,39 +111,61 @@ Drop on_reset(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple
   return h;
 }
 
-/// Fifth check passed: the entry becomes a connection, and the segment is its first.
-Drop complete(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple& tuple,
-              const SegmentIn& segment) {
-  const HalfOpenState& s = e.half_open.state(ref);
-  const std::uint16_t listener = s.listener;
-  const std::uint32_t index = create_connection(e, tuple, s.profile, 0);
+}  // namespace
+
+std::uint32_t offered_window(const TcpConfig& config) {
+  return std::min<std::uint32_t>(config.receive_buffer, 0xffff);
+}
+
+bool send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const TcpConfig& config,
+                  const SynAck& what) {
+  Options peer;
+  peer.has = what.offered;
+  Reply r;
+  r.tuple = tuple;
+  r.seq = what.iss;
+  r.ack = what.irs + 1;
+  r.window = static_cast<std::uint16_t>(offered_window(config));
+  r.flags = Flags{Flags::kSyn | Flags::kAck};
+  r.ttl = config.ttl;
+  r.dscp = config.dscp;
+  r.take_options(syn_options(config, !tuple.local.is_v4(), what.tsval, &peer, what.tsecr));
+  return e.replies.push(r);
+}
+
+std::uint32_t accept_connection(EndpointImpl& e, std::uint16_t listener, EntryRef replaces,
+                                std::uint64_t hash, const FourTuple& tuple, const Handshake& h) {
+  Listener& l = e.listeners[listener];
+  const std::uint32_t index = create_connection(e, tuple, l.profile, 0);
   if (index == kNil) {
-    // The peer believes it is connected and will send again what we cannot take now.
     ++e.counters.ListenOverflows;
     ++e.counters.ListenDrops;
-    return Drop::tcp_no_memory;
+    return kNil;
   }
   Connection& c = e.connections[index];
-  establish(c, handshake_of(e, ref, segment), e.context_of(c));
-  const bool replaced = e.index.replace(hash, ref, EntryRef{EntryKind::connection, index});
-  MR_CHECK(replaced);
-  e.half_open.release(ref);
-  --e.states.of(State::syn_received);
+  const EntryRef ref{EntryKind::connection, index};
+  const bool indexed = replaces ? e.index.replace(hash, replaces, ref) : e.index.insert(hash, ref);
+  if (!indexed) {
+    discard_connection(e, index);
+    ++e.counters.ListenDrops;
+    return kNil;
+  }
+  establish(c, h, e.context_of(c));
   ++e.states.of(State::established);
   ++e.counters.PassiveOpens;
-  Listener& l = e.listeners[listener];
   l.accepted = l.accepted_in == e.iteration ? l.accepted + 1 : 1;
   l.accepted_in = e.iteration;
   e.events.add(e.id_of(index, c), 0, EventKind::accepted).listener = ListenerId{listener};
-  return on_connection_segment(e, index, c, segment);
+  return index;
 }
-
-}  // namespace
 
 Drop on_listener_segment(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash,
                          const FourTuple& tuple, const SegmentIn& segment) {
   if (segment.flags.rst()) return Drop::tcp_no_connection_rst;
   if (segment.flags.ack()) {
+    if (!segment.flags.syn() && e.cookies.outstanding(e.now)) {
+      return on_cookie(e, listener, {}, hash, tuple, segment);
+    }
     e.replies.push(reset_for(tuple, segment));
     return Drop::tcp_listen_bad_flags;
   }
@@ -168,13 +176,19 @@ Drop on_listener_segment(EndpointImpl& e, std::uint16_t listener, std::uint64_t 
 Drop accept_syn(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash, const FourTuple& tuple,
                 const SegmentIn& segment, Incarnation previous) {
   const Listener& l = e.listeners[listener];
-  const std::uint32_t accepted = l.accepted_in == e.iteration ? l.accepted : 0;
-  if (e.half_open.size_of(listener) + accepted >= l.backlog) {
-    ++e.counters.ListenOverflows;
-    ++e.counters.ListenDrops;
-    return Drop::tcp_listen_overflow;
-  }
   const Handshake h = agree(e.profile(l.profile), !tuple.local.is_v4(), segment.options);
+  const std::uint32_t accepted = l.accepted_in == e.iteration ? l.accepted : 0;
+  const bool backlog_full = e.half_open.size_of(listener) + accepted >= l.backlog;
+  const bool full = backlog_full || e.half_open.full();
+  // A tuple that comes out of TIME_WAIT needs a sequence number that no cookie can be.
+  if (!previous.entry && wants_cookie(e.profile(l.profile), full)) {
+    return send_cookie(e, l, tuple, segment, h);
+  }
+  if (full) {
+    if (backlog_full) ++e.counters.ListenOverflows;
+    ++e.counters.ListenDrops;
+    return backlog_full ? Drop::tcp_listen_overflow : Drop::tcp_half_open_full;
+  }
   const SipKey key = e.config.secrets.numbers;
   const FlowNumbers numbers = previous.entry
                                   ? flow_numbers_beyond(key, tuple, e.now, previous.old_snd_nxt)
@@ -193,10 +207,7 @@ Drop accept_syn(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash, con
   if (h.window_scaling) s.flags |= HalfOpenState::kWindowScaling;
 
   const EntryRef ref = e.half_open.insert(tuple, s, e.now);
-  if (!ref) {
-    ++e.counters.ListenDrops;
-    return Drop::tcp_half_open_full;
-  }
+  MR_CHECK(ref.exists());
   const bool indexed =
       previous.entry ? e.index.replace(hash, previous.entry, ref) : e.index.insert(hash, ref);
   if (!indexed) {
@@ -236,10 +247,16 @@ Drop on_half_open_segment(EndpointImpl& e, EntryRef ref, std::uint64_t hash, con
   }
   if (!flags.ack()) return Drop::tcp_no_ack;
   if (segment.ack != s.iss + 1) {
+    if (e.cookies.outstanding(e.now)) return on_cookie(e, s.listener, ref, hash, tuple, segment);
     e.replies.push(reset_for(tuple, segment));
     return Drop::tcp_half_open_bad_ack;
   }
-  return complete(e, ref, hash, tuple, segment);
+  const std::uint32_t index =
+      accept_connection(e, s.listener, ref, hash, tuple, handshake_of(e, ref, segment));
+  if (index == kNil) return Drop::tcp_no_memory;
+  e.half_open.release(ref);
+  --e.states.of(State::syn_received);
+  return on_connection_segment(e, index, e.connections[index], segment);
 }
 
 bool advance_half_open(EndpointImpl& e) {

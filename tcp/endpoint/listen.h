@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "tcp/base/drop.h"
+#include "tcp/connection/handshake.h"
 #include "tcp/endpoint/impl.h"
 
 namespace millrace::tcp {
@@ -27,6 +28,28 @@ Drop accept_syn(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash, con
 
 Drop on_half_open_segment(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple& tuple,
                           const SegmentIn& segment);
+
+/// RCV.WND that a SYN-ACK offers: its window field is never scaled.
+[[nodiscard]] std::uint32_t offered_window(const TcpConfig& config);
+
+/// What a SYN-ACK says besides its numbers: the options that `offered` allows, TSval, TSecr.
+struct SynAck {
+  Seq iss{};
+  Seq irs{};
+  std::uint8_t offered = 0;  // Options::has of the peer's SYN, as far as it was agreed
+  std::uint32_t tsval = 0;
+  std::uint32_t tsecr = 0;
+};
+/// False if the queue of replies is full.
+bool send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const TcpConfig& config,
+                  const SynAck& what);
+
+/// The third segment is good: a connection by `h` and an accepted event. `replaces` is the
+/// half-open entry whose slot in the index it takes, none for a cookie. Without room for it nothing
+/// changes and it is kNil: the peer, which believes it is connected, sends again.
+[[nodiscard]] std::uint32_t accept_connection(EndpointImpl& e, std::uint16_t listener,
+                                              EntryRef replaces, std::uint64_t hash,
+                                              const FourTuple& tuple, const Handshake& h);
 
 /// SYN-ACKs to be sent again and entries to be given up; false if more is due than one call does.
 bool advance_half_open(EndpointImpl& e);

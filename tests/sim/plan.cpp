@@ -58,6 +58,9 @@ tcp::TcpConfig draw_tcp(Random& r) {
   c.keepalive_interval = 2s;
   c.keepalive_probes = 5;
   c.user_timeout = 0s;
+  // A connection made by a cookie has another MSS than its SYN said, and ends with a reset where a
+  // remembered one goes on: the look at frames does not know that yet.
+  c.syn_cookies = tcp::SynCookieUse::never;
   return c;
 }
 

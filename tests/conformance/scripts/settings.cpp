@@ -83,6 +83,15 @@ constexpr std::array kReuse{
     std::pair{"sequence", tcp::TimeWaitReuse::sequence},
     std::pair{"immediate", tcp::TimeWaitReuse::immediate},
 };
+constexpr std::array kCookies{
+    std::pair{"never", tcp::SynCookieUse::never},
+    std::pair{"when_full", tcp::SynCookieUse::when_full},
+    std::pair{"always", tcp::SynCookieUse::always},
+};
+constexpr std::array kCongestion{
+    std::pair{"newreno", tcp::CongestionAlgorithm::newreno},
+    std::pair{"cubic", tcp::CongestionAlgorithm::cubic},
+};
 constexpr std::array kOverflow{
     std::pair{"refuse", tcp::TimeWaitOverflow::refuse},
     std::pair{"recycle_oldest", tcp::TimeWaitOverflow::recycle_oldest},
@@ -107,7 +116,7 @@ template <typename Table>
 [[nodiscard]] std::string all_names() {
   std::string names = names_of(kSwitches) + ", " + names_of(kTimes);
   for (const NumberSetting& n : kNumbers) names += ", " + std::string(n.name);
-  return names + ", time_wait_reuse, time_wait_overflow";
+  return names + ", time_wait_reuse, time_wait_overflow, syn_cookies, congestion";
 }
 
 }  // namespace
@@ -147,6 +156,10 @@ void parse_setting(Words& words, Script& script) {
     script.config.time_wait_reuse = choice(words, kReuse);
   } else if (words.accept("time_wait_overflow")) {
     script.config.time_wait_overflow = choice(words, kOverflow);
+  } else if (words.accept("syn_cookies")) {
+    profile(script).syn_cookies = choice(words, kCookies);
+  } else if (words.accept("congestion")) {
+    profile(script).congestion = choice(words, kCongestion);
   } else {
     words.fail("a setting: " + all_names());
   }

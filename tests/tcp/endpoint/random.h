@@ -19,7 +19,7 @@ class Random {
   bool one_in(std::uint32_t n) { return below(n) == 0; }
 
  private:
-  test::Random random_;
+  millrace::test::Random random_;
 };
 
 }  // namespace millrace::tcp
