@@ -3,8 +3,8 @@
 # Installs what is missing, builds, runs the tests; the last line says how many passed and failed.
 #
 #   deploy/test.sh         the dev preset: unit, conformance, sim, fuzz corpora, house and interop
-#   deploy/test.sh --all   also clang, Meson, sanitizers, fuzzing, a longer simulation, formatting,
-#                          static analysis and the shell scripts
+#   deploy/test.sh --all   also Meson, clang with sanitizers, static analysis, fuzzing, a longer
+#                          simulation, formatting and the shell scripts
 #
 # MILLRACE_SIM_SEEDS sets the number of simulated runs, MILLRACE_FUZZ_SECONDS the time of each fuzz
 # target under --all. Logs are in build/logs. Exit codes: 0 all passed, 1 something failed, 2 usage,
@@ -149,7 +149,7 @@ run_analysis() {
   say "static analysis: ${#cpp[@]} files"
   # shellcheck disable=SC2016
   check analysis 15 bash -c 'printf "%s\0" "${@:2}" |
-    xargs -0 -n 1 -P "$1" clang-tidy --quiet -p build/clang' - "$(cores)" "${cpp[@]}"
+    xargs -0 -n 1 -P "$1" clang-tidy --quiet -p build/asan-ubsan' - "$(cores)" "${cpp[@]}"
 }
 
 install_sections build run test
@@ -161,12 +161,12 @@ if build dev; then
   run_interop
 fi
 if $all; then
-  if build clang; then
-    run_tests clang "${seeds:-100}"
+  run_meson
+  # The sanitizers' build is the other compiler's as well: one build less, and the same warnings.
+  if build asan-ubsan; then
+    run_tests asan-ubsan "${seeds:-100}"
     run_analysis
   fi
-  run_meson
-  if build asan-ubsan; then run_tests asan-ubsan "${seeds:-100}"; fi
   run_fuzzers
   run_style
 fi
