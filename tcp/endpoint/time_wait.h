@@ -52,6 +52,7 @@ struct TimeWaitState {
   static constexpr std::uint8_t kTimestamps = 1 << 0;
   static constexpr std::uint8_t kSack = 1 << 1;
   static constexpr std::uint8_t kActiveOpen = 1 << 2;  // the local port is one of EphemeralPorts
+  static constexpr std::uint8_t kScaled = 1 << 3;      // `window` is in units of our scale
   static constexpr std::uint8_t kForCaller = 0x3f;     // bits that the store hands back untouched
 
   [[nodiscard]] bool has(std::uint8_t flag) const { return (flags & flag) != 0; }

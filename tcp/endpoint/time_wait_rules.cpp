@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "tcp/connection/handshake.h"
 #include "tcp/endpoint/lifecycle.h"
 #include "tcp/endpoint/listen.h"
 
@@ -45,7 +46,13 @@ namespace {
   if (c.has(Connection::kTimestamps)) s.flags |= TimeWaitState::kTimestamps;
   if (c.has(Connection::kSack)) s.flags |= TimeWaitState::kSack;
   if (c.has(Connection::kActiveOpen)) s.flags |= TimeWaitState::kActiveOpen;
+  if (c.our_scale() != 0) s.flags |= TimeWaitState::kScaled;
   return s;
+}
+
+/// Our scale follows from the profile; the entry knows only whether it was agreed on.
+[[nodiscard]] int scale_of(const EndpointImpl& e, const TimeWaitState& s) {
+  return s.has(TimeWaitState::kScaled) ? scale_for(e.profile(s.profile).receive_buffer) : 0;
 }
 
 [[nodiscard]] Reply make_ack(const EndpointImpl& e, const FourTuple& tuple, const TimeWaitState& s,
@@ -144,7 +151,7 @@ Drop reopen(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple& 
 
 }  // namespace
 
-TimeWaitVerdict judge_time_wait(const TimeWaitState& s, const SegmentIn& segment) {
+TimeWaitVerdict judge_time_wait(const TimeWaitState& s, const SegmentIn& segment, int scale) {
   if (segment.flags.rst()) return {.drop = Drop::tcp_time_wait_rst};
   if (segment.flags.syn()) return judge_syn(s, segment);
 
@@ -157,7 +164,8 @@ TimeWaitVerdict judge_time_wait(const TimeWaitState& s, const SegmentIn& segment
     newer = at_or_before(segment.seq, s.rcv_nxt);
   }
   const std::uint32_t length = segment.length();
-  const bool in_order = segment.seq == s.rcv_nxt || in_window(segment.seq, s.rcv_nxt, s.window);
+  const std::uint32_t window = std::uint32_t{s.window} << scale;
+  const bool in_order = segment.seq == s.rcv_nxt || in_window(segment.seq, s.rcv_nxt, window);
   if (segment.flags.fin() && segment.flags.ack() && segment.seq + length == s.rcv_nxt &&
       at_or_before(segment.ack, s.snd_nxt)) {
     return {.answer = true, .restart = true, .newer_timestamp = newer};
@@ -208,7 +216,8 @@ void enter_time_wait(EndpointImpl& e, std::uint32_t index, Connection& c) {
 
 Drop on_time_wait_segment(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple& tuple,
                           const SegmentIn& segment) {
-  const TimeWaitVerdict verdict = judge_time_wait(e.time_wait.state(ref), segment);
+  const TimeWaitState& s = e.time_wait.state(ref);
+  const TimeWaitVerdict verdict = judge_time_wait(s, segment, scale_of(e, s));
   count(e.counters, verdict.drop);
   if (verdict.reopen) return reopen(e, ref, hash, tuple, segment);
   if (verdict.newer_timestamp) e.time_wait.set_ts_recent(ref, segment.options.tsval);
@@ -222,7 +231,7 @@ Drop on_time_wait_segment(EndpointImpl& e, EntryRef ref, std::uint64_t hash, con
 
 Drop on_held_segment(EndpointImpl& e, std::uint32_t index, Connection& c, std::uint64_t hash,
                      const FourTuple& tuple, const SegmentIn& segment) {
-  const TimeWaitVerdict verdict = judge_time_wait(state_of(c), segment);
+  const TimeWaitVerdict verdict = judge_time_wait(state_of(c), segment, c.our_scale());
   count(e.counters, verdict.drop);
   if (verdict.reopen) {
     // The store is full: what keeps the tuple busy is not given away either.

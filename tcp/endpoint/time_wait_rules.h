@@ -21,7 +21,9 @@ struct TimeWaitVerdict {
   bool reopen = false;   // a new incarnation, if a listener wants it
   bool newer_timestamp = false;  // TS.Recent moves to the segment's
 };
-[[nodiscard]] TimeWaitVerdict judge_time_wait(const TimeWaitState& state, const SegmentIn& segment);
+/// `scale` is what our window field was shifted by.
+[[nodiscard]] TimeWaitVerdict judge_time_wait(const TimeWaitState& state, const SegmentIn& segment,
+                                              int scale = 0);
 
 /// The connection's Outcome asked for TIME-WAIT: moves it to the store under the configured rules
 /// and sends the ACK that it owes. Afterwards `c` is CLOSED and out of the index, or, held in its

@@ -30,6 +30,7 @@ namespace millrace::oracle {
   X(time_wait_beyond, "RFC 9293 §3.10.7.4", "in TIME-WAIT text or FIN beyond the FIN is ignored") \
   X(time_wait_old_ack, "RFC 5961 §5.2", "TIME-WAIT keeps no MAX.SND.WND: no ACK is too old") \
   X(anew_by_sequence, "RFC 6191 §2", "no timestamps before: a SYN with them needs a newer SEQ") \
+  X(window_rounded_up, "RFC 7323 §2.4", "a scaled window takes nothing back: it is rounded up") \
   X(data_after_close, "RFC 9293 §3.6.1", "text that nobody will read is answered with RST")
 // clang-format on
 

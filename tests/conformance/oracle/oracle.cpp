@@ -493,7 +493,12 @@ class Arrival {
     }
   }
   void send_ack(std::uint32_t text, std::uint32_t ack) {
-    const std::uint32_t window = t_.rcv_wnd + (t_.rcv_nxt - ack);
+    const std::uint32_t unit = 1U << t_.rcv_shift;
+    std::uint32_t window = t_.rcv_wnd + (t_.rcv_nxt - ack);
+    if (window % unit != 0) {
+      take(Choice::window_rounded_up);
+      window += unit - window % unit;
+    }
     emit({.flags = kAck,
           .seq = t_.snd_nxt,
           .ack = ack,

@@ -27,6 +27,7 @@ struct Situation {
   bool passive = true;       // opened by the peer
   bool reader = true;        // the application has said shutdown(), not close(), if anything
   bool timestamps = true;    // agreed on
+  bool scaled = false;       // our window needs a scale (RFC 7323 §2.3)
   bool ack_pending = false;  // 100 octets have come that a delayed ACK waits for
   Sending sending = Sending::nothing;
 };
@@ -79,6 +80,12 @@ inline constexpr std::array kSituations{
     Situation{.name = "TIME-WAIT, without timestamps",
               .state = oracle::State::time_wait,
               .timestamps = false},
+    Situation{.name = "ESTABLISHED, our window scaled",
+              .state = oracle::State::established,
+              .scaled = true,
+              .sending = Sending::and_queue},
+    Situation{
+        .name = "TIME-WAIT, our window scaled", .state = oracle::State::time_wait, .scaled = true},
 };
 
 /// Cells of one row: 64 flag sets, 7 sequence, 5 text, 7 ACK and 4 timestamp classes, 3 windows

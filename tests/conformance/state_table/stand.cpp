@@ -17,8 +17,10 @@ using oracle::kFin;
 using oracle::kRst;
 using oracle::kSyn;
 
-constexpr std::uint16_t kPort = 80, kNarrowPort = 81, kClosedPort = 82;
-constexpr std::uint32_t kSmallBuffer = 2048;
+constexpr std::uint16_t kPort = 80, kNarrowPort = 81, kScaledPort = 82;
+constexpr std::uint16_t kClosedPort = 83;
+constexpr std::uint32_t kSmallBuffer = 2048, kScaledBuffer = 262'144;
+constexpr std::uint8_t kScaledShift = 3;  // the least that makes 262,144 fit 16 bits
 constexpr std::uint16_t kPeerMss = 1000, kPeerWindow = 1008;
 constexpr std::uint32_t kPeerTsval = 0xffff'ff00;
 constexpr int kPeriod = 251;  // of the pattern: a prime, so that no length hides a shift
@@ -53,13 +55,15 @@ constexpr int kPeriod = 251;  // of the pattern: a prime, so that no length hide
   usual.two_msl = std::chrono::milliseconds(100);
   TcpConfig narrow = usual;
   narrow.receive_buffer = kSmallBuffer;
-  c.profiles = {usual, narrow};
+  TcpConfig scaled = usual;
+  scaled.receive_buffer = kScaledBuffer;
+  c.profiles = {usual, narrow, scaled};
   c.secrets.table = {3, 4};
   return c;
 }
 
 [[nodiscard]] bool may_be_unread(const Situation& s) {
-  return s.reader && s.state != oracle::State::syn_received;
+  return s.reader && !s.scaled && s.state != oracle::State::syn_received;
 }
 
 [[nodiscard]] oracle::Emitted in_words(const SegmentOut& s) {
@@ -132,7 +136,9 @@ Stand::Stand() : burst_(16) {
   const auto wide = endpoint_->listen({.local = {}, .port = kPort, .backlog = 512, .profile = 0});
   const auto narrow =
       endpoint_->listen({.local = {}, .port = kNarrowPort, .backlog = 512, .profile = 1});
-  expect(wide && narrow, "listen");
+  const auto scaled =
+      endpoint_->listen({.local = {}, .port = kScaledPort, .backlog = 512, .profile = 2});
+  expect(wide && narrow && scaled, "listen");
 }
 
 void Stand::fail(const std::string& where) {
@@ -202,10 +208,10 @@ std::optional<oracle::Tcb> Stand::prepare(const Situation& s, oracle::WindowClas
   v6_remote[15] = static_cast<std::uint8_t>(host);
   // Nothing can be unread in SYN-RECEIVED, nor where nobody reads: a smaller buffer then.
   const bool narrow = receive != oracle::WindowClass::usual && !may_be_unread(s);
-  profile_ = narrow ? 1 : 0;
+  profile_ = s.scaled ? 2 : narrow ? 1 : 0;
   tuple_ = {ipv6_ ? Address::v6(v6) : Address::v4(0xC612'0001),
             ipv6_ ? Address::v6(v6_remote) : Address::v4(0xC613'0000 + host),
-            s.state == State::closed ? kClosedPort : (narrow ? kNarrowPort : kPort),
+            s.state == State::closed ? kClosedPort : static_cast<std::uint16_t>(kPort + profile_),
             static_cast<std::uint16_t>(10'000 + cells_ % 50'000)};
   // ISNs around both places where 32 bits wrap.
   constexpr std::array<std::uint32_t, 4> kIsns{1000, 0x7fff'ff00, 0xffff'ff80, 0xffff'f000};
@@ -238,6 +244,7 @@ std::optional<oracle::Tcb> Stand::prepare(const Situation& s, oracle::WindowClas
     fill(s, receive);
     queue(s);
     finish_ours(s);
+    if (s.scaled) scale();
   }
   check_books();
   if (!failure_.empty()) return std::nullopt;
@@ -342,9 +349,19 @@ void Stand::queue(const Situation& s) {
     books_.last_ack_sent = books_.rcv_nxt;
   }
   if (s.sending == Sending::in_flight) return;
+  const std::vector<SegmentOut> last = sent_;
   send(600);
   expect(sent_.empty(), "text beyond the window");
+  sent_ = last;
   books_.unsent = 600;
+}
+
+/// What the last segment told of a window that 16 bits do not hold.
+void Stand::scale() {
+  if (sent_.empty()) return fail("nothing told a scaled window");
+  books_.rcv_shift = kScaledShift;
+  books_.rcv_wnd = std::uint32_t{sent_.back().window} << kScaledShift;
+  books_.fresh_wnd = 0xffff;
 }
 
 /// The FINs, in the order that leads to the state.

@@ -60,6 +60,7 @@ class Stand {
   void queue(const Situation& s);
   void finish_ours(const Situation& s);
   void finish_theirs();
+  void scale();
   void check_books();
   void look(oracle::Verdict& v) const;
   void read_all(Seen& seen);

@@ -114,6 +114,14 @@ TEST(TimeWaitRules, WithTimestamps) {
   EXPECT_FALSE(judge_time_wait(stamped(), at(kSyn, kRcvNxt - 1, 700U + 0x8000'0001)).reopen);
 }
 
+TEST(TimeWaitRules, TheWindowIsScaled) {  // RFC 7323 §2.3
+  const SegmentIn last = segment(kAck, kRcvNxt + 7999, kSndNxt);
+  EXPECT_EQ(judge_time_wait(plain(), last).drop, Drop::tcp_time_wait_old);
+  EXPECT_EQ(judge_time_wait(plain(), last, 3).drop, Drop::none);
+  const SegmentIn beyond = segment(kAck, kRcvNxt + 8000, kSndNxt);
+  EXPECT_EQ(judge_time_wait(plain(), beyond, 3).drop, Drop::tcp_time_wait_old);
+}
+
 TEST(TimeWaitRules, OnlyWhatCouldGoRoundForEverIsLimited) {
   const std::string data = "data";
   EXPECT_TRUE(judge_time_wait(plain(), segment(kAck, kRcvNxt - 1, kSndNxt)).limited);
@@ -158,6 +166,30 @@ TEST_P(TimeWaitEndpoint, ARepeatedFinIsAnsweredAndRestarts) {
   (void)solo.events();
   EXPECT_EQ(solo->states().of(State::time_wait), 0u);
   EXPECT_EQ(inspect(*solo).index.size(), 0u);
+}
+
+// The entry kept the window as our header had it, and judged by that as if it were octets.
+TEST_P(TimeWaitEndpoint, RemembersThatItsWindowWasScaled) {
+  EndpointConfig config = small_config();
+  config.profiles[0].receive_buffer = 262'144;
+  Solo wide(GetParam(), config);
+  ASSERT_TRUE(wide->listen({.port = kPort}).ok());
+  const FourTuple t = wide.tuple();
+  SegmentIn syn = segment(kSyn, Seq{1000});
+  syn.options.has |= Options::kWindowScale;
+  EXPECT_EQ(wide.in(t, syn), Drop::none);
+  const auto answer = wide.out();
+  ASSERT_EQ(answer.size(), 1u);
+  const Seq ours = answer[0].segment.seq + 1;
+  EXPECT_EQ(wide.in(t, segment(kAck, Seq{1001}, ours)), Drop::none);
+  for (const Record& r : wide.events()) wide->close(r.id);
+  (void)wide.out();
+  EXPECT_EQ(wide.in(t, segment(kFin | kAck, Seq{1001}, ours + 1)), Drop::none);
+  (void)wide.events();
+  (void)wide.out();
+  EXPECT_EQ(wide->states().of(State::time_wait), 1u);
+  EXPECT_EQ(wide.in(t, segment(kAck, Seq{1002 + 200'000}, ours + 1)), Drop::none);
+  EXPECT_TRUE(wide.out().empty());
 }
 
 TEST_P(TimeWaitEndpoint, AResetDoesNotAssassinate) {
