@@ -186,6 +186,10 @@ Plan make_plan(std::uint64_t seed) {
     }
     if (i > 0 && r.chance(0.2)) follow(p.connections[i - 1], p.connections[i], i - 1);
   }
+  if (large) {
+    // Thousands through pools of a few would take hours, and prove what hundreds do.
+    for (EndPlan& e : p.end) e.scarcity = 0;
+  }
   p.heal_at = 20s;
   if (r.chance(0.5)) p.forged = 0.3 * r.unit();
   for (EndPlan& e : p.end) {
