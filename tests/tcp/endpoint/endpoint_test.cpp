@@ -399,13 +399,13 @@ TEST_P(EndpointTest, AHundredThousandConnectionsLeaveNothingBehind) {
   int launched = 0;
   churn.client.react = [&](Host& host, const Event& e) {
     if (e.kind == EventKind::connected) {
-      (void)host->send(e.connection, as_bytes("ping"), Lifetime::fixed);
+      (void)host->send(e.connection, as_bytes("ping"), Lifetime::copied);
     }
     if (e.kind == EventKind::data) host->close(e.connection);
   };
   churn.server.react = [&](Host& host, const Event& e) {
     if (e.kind == EventKind::data)
-      (void)host->send(e.connection, as_bytes("pong"), Lifetime::fixed);
+      (void)host->send(e.connection, as_bytes("pong"), Lifetime::copied);
     if (e.kind == EventKind::peer_closed) host->close(e.connection);
   };
   std::uint64_t closed = 0;
