@@ -48,7 +48,7 @@ void congestion_on_timeout(CongestionAlgorithm algorithm, CongestionState& state
                            Instant now) {
   // A segment that is lost again says nothing new about the path: SSTHRESH is held.
   if (first_timeout) congestion_on_loss(algorithm, state, flight_bytes, mss, now);
-  if (algorithm == CongestionAlgorithm::cubic) cubic::on_timeout(state);
+  if (algorithm == CongestionAlgorithm::cubic) cubic::forget_plateau(state);
   state.cwnd = mss;
 }
 

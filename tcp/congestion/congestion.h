@@ -31,10 +31,9 @@ struct AckSample {
   std::uint32_t acked_bytes = 0;   // newly acknowledged
   std::uint32_t flight_bytes = 0;  // outstanding before this ACK
   std::uint32_t mss = 0;
-  std::uint32_t rtt_us = 0;   // measured by this ACK; 0: it measured nothing
-  std::uint32_t srtt_us = 0;  // smoothed; 0: nothing was measured yet
-  bool cwnd_limited = false;  // the window, not the application, held us back (RFC 7661)
-  bool in_recovery = false;
+  std::uint32_t rtt_us = 0;    // measured by this ACK; 0: it measured nothing
+  std::uint32_t srtt_us = 0;   // smoothed; 0: nothing was measured yet
+  bool cwnd_limited = false;   // the window, not the application, held us back (RFC 7661)
   bool after_timeout = false;  // of data sent again after a timeout: L is 1 (RFC 3465 §2.3)
 };
 
@@ -44,7 +43,7 @@ struct AckSample {
 }
 
 void congestion_init(CongestionAlgorithm, CongestionState&, std::uint32_t mss);
-/// A cumulative ACK of new data outside or inside recovery.
+/// A cumulative ACK of new data, outside recovery: inside, the window is the caller's.
 void congestion_on_ack(CongestionAlgorithm, CongestionState&, const AckSample&, Instant now);
 /// Loss found by duplicate ACKs: sets ssthresh; the caller inflates and deflates (RFC 6582).
 void congestion_on_loss(CongestionAlgorithm, CongestionState&, std::uint32_t flight_bytes,

@@ -98,9 +98,8 @@ void slow_start(CongestionState& s, const AckSample& sample) {
 }  // namespace
 
 void on_ack(CongestionState& state, const AckSample& sample, Instant now) {
-  if (sample.in_recovery) return;
   if (state.ssthresh == kFirstSlowStart) {
-    if (hystart::on_ack(state, sample)) on_timeout(state);  // §4.10: a curve that begins flat
+    if (hystart::on_ack(state, sample)) forget_plateau(state);
     return;
   }
   if (!sample.cwnd_limited) {
@@ -123,7 +122,7 @@ void on_loss(CongestionState& state, std::uint32_t flight_bytes, std::uint32_t m
   state.cwnd = state.ssthresh;
 }
 
-void on_timeout(CongestionState& state) {
+void forget_plateau(CongestionState& state) {
   w_max(state) = 0;
   epoch_ms(state) = 0;
 }

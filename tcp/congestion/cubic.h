@@ -18,9 +18,9 @@ namespace millrace::tcp::cubic {
 void on_ack(CongestionState& state, const AckSample& sample, Instant now);
 /// §4.6 and §4.7: SSTHRESH and CWND are seven tenths of the flight, two segments at least.
 void on_loss(CongestionState& state, std::uint32_t flight_bytes, std::uint32_t mss);
-/// §4.8: after a timeout the next curve begins flat, where slow start ends. The window and SSTHRESH
-/// are the caller's.
-void on_timeout(CongestionState& state);
+/// The next curve begins flat, where slow start ends: after a timeout (§4.8) and after the first
+/// slow start if nothing was lost in it (§4.10). The window and SSTHRESH are the caller's.
+void forget_plateau(CongestionState& state);
 /// The clock of the curve starts anew when sending resumes (§4.2, §5.8).
 void on_idle_restart(CongestionState& state);
 

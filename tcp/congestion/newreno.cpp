@@ -19,7 +19,7 @@ constexpr std::uint32_t kMaxWindow = 1U << 30;
 }  // namespace
 
 void on_ack(CongestionState& state, const AckSample& sample) {
-  if (sample.in_recovery || !sample.cwnd_limited) return;
+  if (!sample.cwnd_limited) return;
   std::uint32_t growth = 0;
   if (state.cwnd < state.ssthresh) {
     const std::uint32_t limit = sample.after_timeout ? sample.mss : 2 * sample.mss;

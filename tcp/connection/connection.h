@@ -83,7 +83,6 @@ struct alignas(64) Connection {
   static constexpr std::uint16_t kActiveOpen = 1 << 12;    // we sent the first SYN
   static constexpr std::uint16_t kFinReceived = 1 << 13;   // RCV.NXT is beyond the peer's FIN
   static constexpr std::uint16_t kWriteBlocked = 1 << 14;  // application wants a writable event
-  static constexpr std::uint16_t kFiled = 1 << 15;         // timer is in the wheel
 
   [[nodiscard]] bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
   void set(std::uint16_t flag) { flags = static_cast<std::uint16_t>(flags | flag); }

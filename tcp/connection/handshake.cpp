@@ -25,7 +25,7 @@ constexpr std::uint16_t kDefaultMss6 = 1220;
 
 // What all connections begin with, whichever door they came through.
 void begin(Connection& c, const TcpConfig& config) {
-  c.flags &= Connection::kIpv6 | Connection::kDirty | Connection::kFiled;
+  c.flags &= Connection::kIpv6 | Connection::kDirty;
   if (!config.nagle) c.set(Connection::kNodelay);
   c.send_timer = SendTimer::none;
   c.acks_owed = 0;

@@ -107,9 +107,7 @@ inline void update_ts_recent(Connection& c, const SegmentIn& segment, const Cont
 
 // A FIN without text whose turn it is, with nothing unread or out of order.
 [[nodiscard]] bool is_next_fin(const Connection& c, const SegmentIn& segment) {
-  const bool may_receive =
-      c.state == State::established || c.state == State::fin_wait_1 || c.state == State::fin_wait_2;
-  return may_receive && segment.seq == c.rcv_nxt && c.receive == kNil && c.rcv_wnd() != 0;
+  return may_receive(c.state) && segment.seq == c.rcv_nxt && c.receive == kNil && c.rcv_wnd() != 0;
 }
 
 Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& context,

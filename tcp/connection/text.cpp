@@ -165,22 +165,8 @@ void process_fin(Connection& c, const Context& context, Outcome& outcome) {
 
 Drop take_text(Connection& c, Text text, const Context& context, Outcome& outcome) {
   if (text.bytes.empty() && !text.fin) return Drop::none;
-  switch (c.state) {
-    case State::established:
-    case State::fin_wait_1:
-    case State::fin_wait_2:
-      break;
-    case State::closed:
-    case State::listen:
-    case State::syn_sent:
-    case State::syn_received:
-    case State::close_wait:
-    case State::closing:
-    case State::last_ack:
-    case State::time_wait:
-      // "This should not occur, since a FIN has been received": ignored.
-      return Drop::tcp_data_after_fin;
-  }
+  // "This should not occur, since a FIN has been received": ignored.
+  if (!may_receive(c.state)) return Drop::tcp_data_after_fin;
   trim_to_window(c, text);
   if (c.receive != kNil && !trim_to_fin(context.stores.receive[c.receive], text)) {
     return Drop::tcp_data_after_fin;

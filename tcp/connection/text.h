@@ -19,6 +19,11 @@ struct Text {
   bool fin = false;
 };
 
+/// True while text may still come (RFC 9293 §3.10.7.4, seventh): before the peer's FIN.
+[[nodiscard]] inline bool may_receive(State state) {
+  return state == State::established || state == State::fin_wait_1 || state == State::fin_wait_2;
+}
+
 /// Eighth, check the FIN bit: its sequence number is RCV.NXT, and the state may still receive.
 void process_fin(Connection& c, const Context& context, Outcome& outcome);
 
