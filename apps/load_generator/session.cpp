@@ -22,7 +22,8 @@ namespace {
 
 constexpr Duration kLook = 50ms;       // how often progress is looked at
 constexpr Duration kReachWithin = 3s;  // for duplicate detection, and a link that comes up late
-constexpr double kFailedLimit = 1e-5;  // 0.001 % of transactions
+constexpr std::size_t kMostNeighbours = 512;  // half of what a neighbour table holds
+constexpr double kFailedLimit = 1e-5;         // 0.001 % of transactions
 constexpr double kRateLimit = 0.95;
 
 struct Look {
@@ -59,6 +60,7 @@ tcp::StateCounts states_of(const Fleet& fleet) {
 void add_fleet(Summary& summary, const Fleet& fleet) {
   for (std::size_t worker = 0; worker < fleet.workers(0); ++worker) {
     const StatsSnapshot stats = fleet.stats(0, worker);
+    summary.unresolved_drops += stats.worker.unresolved_drops;
     for (std::size_t i = 0; i < kDropCount; ++i) {
       summary.drops.count[i] += stats.worker.drops.count[i];
     }
@@ -68,19 +70,30 @@ void add_fleet(Summary& summary, const Fleet& fleet) {
   }
 }
 
-/// A SYN that waits for a neighbour's address is no latency of the server's: the run begins when
-/// packets can leave. If nobody answers it begins all the same, and the books show it.
+/// Whether packets can leave at both ends: ours to the target, and where the server is ours too,
+/// its answers to the addresses that we ask from.
+bool all_reachable(Fleet& fleet, const Plan& plan) {
+  if (!fleet.reaches(0, plan.target)) return false;
+  if (fleet.ends() == 1) return true;
+  const auto known = plan.local.begin() +
+                     static_cast<std::ptrdiff_t>(std::min(plan.local.size(), kMostNeighbours));
+  return std::all_of(plan.local.begin(), known,
+                     [&](const Address& client) { return fleet.reaches(1, client); });
+}
+
+/// A segment that waits for a neighbour's address is no latency of the server's: the run begins
+/// when packets can leave. If nobody answers it begins all the same, and the books show it.
 void begin_when_reachable(Session& session, Summary& summary) {
-  const Address& target = session.generators.front()->plan().target;
+  const Plan& plan = session.generators.front()->plan();
   const Instant until = session.fleet.now() + kReachWithin;
   bool reachable = false;
   while (!reachable && !interrupted() && session.fleet.now() < until) {
-    reachable = session.fleet.reaches(0, target);
+    reachable = all_reachable(session.fleet, plan);
     if (!reachable) (void)sleep_unless_interrupted(1ms);
   }
   if (!reachable && !interrupted()) {
-    summary.notes.push_back(
-        fmt::format("Nobody on the link answers for {} or its gateway.", address_text(target)));
+    summary.notes.push_back(fmt::format("Nobody on the link answers for {} or its gateway.",
+                                        address_text(plan.target)));
     if (!session.quiet) std::printf("%s\n", summary.notes.back().c_str());
   }
   for (Generator* generator : session.generators) generator->begin();

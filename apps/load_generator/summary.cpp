@@ -149,6 +149,10 @@ std::string to_text(const Summary& s) {
                          group_digits(s.drops.count[i]));
   }
   if (!drops.empty()) text += fmt::format("\n  dropped frames: {}\n", drops);
+  if (s.unresolved_drops != 0) {
+    text += fmt::format("\n  segments whose neighbour did not answer in time: {}\n",
+                        group_digits(s.unresolved_drops));
+  }
   return text;
 }
 

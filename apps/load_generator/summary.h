@@ -57,8 +57,9 @@ struct Summary {
   tcp::StateCounts states_at_end_of_run;
   tcp::Counters counters;  // the generator's end
   DropCounters drops;
-  std::uint64_t time_wait_peak = 0;  // most entries seen at once, all ends
-  std::uint64_t resident_bytes = 0;  // at the end of the run phase
+  std::uint64_t unresolved_drops = 0;  // segments whose neighbour did not answer in time
+  std::uint64_t time_wait_peak = 0;    // most entries seen at once, all ends
+  std::uint64_t resident_bytes = 0;    // at the end of the run phase
   std::vector<std::string> notes;
 
   [[nodiscard]] double connections_per_second() const;

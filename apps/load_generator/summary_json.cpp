@@ -118,6 +118,7 @@ json to_json(const Summary& s) {
         {"states_at_end_of_run", states_json(s.states_at_end_of_run)},
         {"counters", counters_json(counters.data(), tcp::kCounterNames)},
         {"drops", by_name(s.drops.count, kDropNames)},
+        {"unresolved_drops", s.unresolved_drops},
         {"notes", s.notes}}},
       {"latency",
        {{"connect", histogram_json(s.latencies.connect)},

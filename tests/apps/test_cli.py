@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The binary as a user meets it: exit codes, one sentence for each mistake, help and version."""
+import json
 import os
 import pathlib
 import signal
@@ -129,6 +130,18 @@ def test_the_reference_is_true(run):
         assert word in text
     kept = pathlib.Path(__file__).parents[2] / "CONFIGURATION.md"
     assert kept.read_text() == text, "millrace --reference > CONFIGURATION.md"
+
+
+@pytest.mark.parametrize("family", [[], ["--ipv6"]], ids=["v4", "v6"])
+def test_a_loopback_begins_with_known_neighbours(run, tmp_path, family):
+    """More connections at the first moment than may wait for an address: none has to."""
+    result = tmp_path / "result.json"
+    done = run("loopback", "--rate", "4M", "--connections", "20k", "--duration", "5ms",
+               "--no-hugepages", "--json", str(result), *family)
+    assert done.returncode in (0, 4), done.stderr
+    end = json.loads(result.read_text())["end"]
+    assert end["counters"]["ActiveOpens"] >= 100
+    assert end["counters"]["TCPSynRetrans"] == 0 and end["unresolved_drops"] == 0
 
 
 def test_loopback_is_asked_by_name_and_ends_on_ctrl_c(run):

@@ -151,6 +151,9 @@ TEST(Results, TheTableNamesEveryCause) {
   EXPECT_NE(text.find("not launched: time_wait 1"), std::string::npos) << text;
   EXPECT_NE(text.find("failed: connect_timeout 1"), std::string::npos);
   EXPECT_NE(text.find("dropped frames: tcp_bad_checksum 1"), std::string::npos);
+  EXPECT_EQ(text.find("neighbour"), std::string::npos);
+  s.unresolved_drops = 3;
+  EXPECT_NE(to_text(s).find("whose neighbour did not answer in time: 3"), std::string::npos);
 }
 
 TEST(Plan, SharesRateAndConnectionsAmongWorkers) {
