@@ -306,10 +306,11 @@ std::string telling_line(const std::string& log) {
     std::string_view line(log.data() + at, end - at);
     at = end + 1;
     // EAL: ... repeats what the driver said before it; the driver knows more. A tap does without
-    // the queueing discipline that it would like to have.
+    // the queueing discipline that it would like to have, and without signals as we wish.
     const bool general = line.starts_with("EAL: Driver cannot attach") ||
                          line.starts_with("EAL: Failed to attach") ||
-                         line.find("qdisc") != line.npos || line.find("rte flow") != line.npos;
+                         line.find("qdisc") != line.npos || line.find("rte flow") != line.npos ||
+                         line.find("rt-signals") != line.npos;
     if (line.empty() || general) continue;
     if (line.starts_with("EAL: ")) line.remove_prefix(5);
     const std::size_t function = line.find("(): ");

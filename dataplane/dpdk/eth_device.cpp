@@ -10,11 +10,13 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <thread>
 
 #include "dataplane/dpdk/eal_log.h"
+#include "dataplane/dpdk/tap_signals.h"
 
 namespace millrace::dpdk {
 
@@ -74,6 +76,8 @@ Result<std::unique_ptr<EthDevice>> EthDevice::open(const DeviceSpec& spec,
                                                    const DeviceConfig& config, KeySource& keys) {
   std::unique_ptr<EthDevice> device(new EthDevice);
   EalLog::instance().clear();
+  std::optional<NoTapSignals> no_signals;
+  if (spec.driver == kTap) no_signals.emplace();
   Status status = device->attach(spec);
   if (!status) return status.error();
   status = device->set_up(config, keys);

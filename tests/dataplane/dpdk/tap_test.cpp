@@ -7,12 +7,14 @@
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <set>
 #include <thread>
@@ -28,7 +30,6 @@ namespace {
 using namespace std::chrono_literals;
 
 bool run(const std::string& command) {
-  // net_tap's signals interrupt waits: system() itself goes on, the command's result counts.
   return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
 }
 
@@ -181,6 +182,24 @@ TEST_F(Kernel, ATapAnswersArpAndVerifiesChecksums) {
   EXPECT_GE(stats.rx_frames, 2U);
   EXPECT_EQ(stats.tx_frames, 1U);
   EXPECT_EQ(stats.tx_rejected, 0U);
+}
+
+TEST_F(Kernel, ATapSendsNoSignals) {
+  open_device("net_tap0,iface=dpdktest0", 2);
+  if (HasFatalFailure()) return;
+  int taps = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;  // the directory's own descriptor is
+    if (std::filesystem::read_symlink(entry, gone) != "/dev/net/tun") continue;
+    ++taps;
+    EXPECT_EQ(fcntl(std::stoi(entry.path().filename()), F_GETFL) & O_ASYNC, 0);
+  }
+  EXPECT_GT(taps, 0);
+  for (int number = SIGRTMIN; number <= SIGRTMAX; ++number) {
+    struct sigaction now {};
+    ASSERT_EQ(sigaction(number, nullptr, &now), 0);
+    EXPECT_EQ(now.sa_handler, SIG_DFL) << "signal " << number << " is not as it was";
+  }
 }
 
 TEST_F(Kernel, ATapHasTwoSidesWithAnAddressEach) {
