@@ -27,15 +27,19 @@ http {{
     listen [::]:{port} backlog=4096;
     root {folder}/www;
     default_type application/octet-stream;
+    {answers}
   }}
 }}
 """
 
+# A file is opened, read and closed for each request; this is not.
+_FROM_MEMORY = f"location = /bytes/64 {{ return 200 '{'x' * 64}'; }}"
+
 
 class Nginx:
-    """Serves /bytes/64, /bytes/1000 and /bytes/100000."""
+    """Serves /bytes/64, /bytes/1000 and /bytes/100000: files, but for the first if from_memory."""
 
-    def __init__(self, namespace, port, logged=True):
+    def __init__(self, namespace, port, logged=True, from_memory=False):
         self.folder = pathlib.Path(namespace.lab.folder) / f"nginx-{port}"
         self.log = self.folder / "access.log"
         (self.folder / "www" / "bytes").mkdir(parents=True)
@@ -43,7 +47,8 @@ class Nginx:
             (self.folder / "www" / "bytes" / str(size)).write_bytes(bytes(size))
         config = self.folder / "nginx.conf"
         log = f"{self.log} short buffer=64k flush=1s" if logged else "off"
-        config.write_text(_CONFIG.format(folder=self.folder, port=port, log=log))
+        answers = _FROM_MEMORY if from_memory else ""
+        config.write_text(_CONFIG.format(folder=self.folder, port=port, log=log, answers=answers))
         self.process = namespace.start("nginx", "-c", config, "-e", self.folder / "error.log",
                                        log=f"nginx-{port}.log")
         wait_for("nginx to listen", lambda: self._listening(namespace, port))
