@@ -50,7 +50,7 @@ enum class CloseReason : std::uint8_t {
   refused,      // RST in answer to our SYN
   timeout,      // retransmission or user timeout
   keepalive,    // the peer stopped answering probes
-  unreachable,  // ICMP error while opening (RFC 5927 §4: only then)
+  unreachable,  // ICMP error while opening (RFC 5927 §4), or a timeout that such errors foretold
   aborted,      // by our own application
   unread_data,  // we closed with data unread or data came after: RST sent (RFC 9293 §3.6.1)
   no_memory,    // shed under memory pressure
@@ -61,5 +61,8 @@ inline constexpr std::array<std::string_view, 10> kCloseReasonNames{
 [[nodiscard]] constexpr std::string_view name_of(CloseReason r) {
   return kCloseReasonNames[static_cast<std::size_t>(r)];
 }
+
+/// What ICMP said of the way to the peer without ending the connection (RFC 9293 §3.9.2.2).
+enum class SoftError : std::uint8_t { none, unreachable, time_exceeded };
 
 }  // namespace millrace::tcp

@@ -43,8 +43,19 @@ void abort_connection(Connection& c, CloseReason reason, const Context& context,
 [[nodiscard]] inline std::uint32_t flight_bytes(const Connection& c) {
   return bytes_between(c.snd_una, c.snd_nxt);
 }
+/// Queued and not acknowledged, sent or not.
+[[nodiscard]] inline std::uint32_t unacked_bytes(const Connection& c, const Context& context) {
+  return c.send == kNil ? 0 : context.stores.send[c.send].queued_bytes;
+}
 /// Queued and never sent.
 [[nodiscard]] std::uint32_t unsent_bytes(const Connection& c, const Context& context);
+
+/// The connection has moved to the profile in `context`, from one with `before`: what is armed,
+/// owed or counted by the old one follows. What the handshake agreed on stays.
+void on_profile_changed(Connection& c, const TcpConfig& before, const Context& context,
+                        Outcome& outcome);
+/// An ACK that waits goes with the next flush (RFC 9293 §3.8.6.3).
+void acknowledge_now(Connection& c);
 
 /// Gives every cold object back. Called when the connection is freed.
 void release_cold(Connection& c, const Context& context);

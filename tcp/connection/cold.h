@@ -51,8 +51,9 @@ struct alignas(64) SendState {
   std::int32_t inflation = 0;   // bytes beside cwnd: limited transmit and fast recovery
   std::uint8_t dup_acks = 0;    // saturates
   std::uint8_t unanswered = 0;  // retransmissions and probes in a row that nobody answered
-  bool in_recovery = false;     // fast recovery (RFC 6582)
-  bool partial_acked = false;   // the first partial ACK of this recovery has come
+  SoftError soft_error = SoftError::none;  // the last that ICMP told of what is in flight
+  bool in_recovery = false;                // fast recovery (RFC 6582)
+  bool partial_acked = false;              // the first partial ACK of this recovery has come
   bool resending = false;
   bool retransmit_first = false;  // the segment at SND.UNA is due (SYN included)
   bool cwnd_limited = false;      // the last flush ended because of cwnd

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the operator may choose about a connection. Immutable while an endpoint runs; a listener or
-// an active open names one of the endpoint's profiles.
+// What the operator may choose about a connection: a profile. A listener or an active open names
+// one of the endpoint's profiles, and a connection may be moved to another. No profile ever
+// changes.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +15,12 @@ namespace millrace::tcp {
 /// When a listener answers a SYN with a cookie instead of keeping a half-open entry (RFC 4987).
 enum class SynCookieUse : std::uint8_t { never, when_full, always };
 
+inline constexpr Duration kNoLinger{-1};
+
 struct TcpConfig {
   // Segments and options.
   std::uint16_t mtu = 1500;          // IP datagram bytes: our MSS is mtu - 40 (v4) or - 60 (v6)
+  std::uint16_t max_segment = 0;     // our MSS is no larger, either way; 0: as the mtu allows
   std::uint16_t min_peer_mss = 216;  // a smaller MSS from the peer is raised to this; >= 48
   bool timestamps = true;            // RFC 7323
   bool window_scaling = true;        // RFC 7323
@@ -40,11 +44,17 @@ struct TcpConfig {
 
   // Opening.
   SynCookieUse syn_cookies = SynCookieUse::when_full;
+  /// A listener tells of a connection when its first text has come, or when this time is over and
+  /// the peer has answered one more SYN-ACK; 0: at once.
+  Duration defer_accept = 0s;
 
   // Closing.
   Duration two_msl = 60s;      // 0 to 240 s
   Duration fin_wait_2 = 60s;   // without an owner
   Duration user_timeout = 0s;  // RFC 5482; 0: by the retry limits alone
+  /// How long close() may take to deliver what is queued: 0 resets at once, and when a longer time
+  /// is over, what is left is discarded with a reset. kNoLinger: as long as the retries go on.
+  Duration linger = kNoLinger;
 
   // Keepalive (RFC 9293 §3.8.4), off by default.
   bool keepalive = false;
@@ -58,6 +68,8 @@ struct TcpConfig {
   std::uint8_t ttl = 64;
   std::uint8_t dscp = 0;
   CongestionAlgorithm congestion = CongestionAlgorithm::newreno;
+
+  friend bool operator==(const TcpConfig&, const TcpConfig&) = default;
 };
 
 }  // namespace millrace::tcp

@@ -49,8 +49,9 @@ std::uint8_t scale_for(std::uint32_t receive_buffer) {
 
 std::uint16_t our_mss(const TcpConfig& config, bool ipv6) {
   const std::uint16_t headers = ipv6 ? kHeaders6 : kHeaders4;
-  const int mss = std::max(int{config.mtu} - headers, 48);
-  return static_cast<std::uint16_t>(mss);
+  int mss = int{config.mtu} - headers;
+  if (config.max_segment != 0) mss = std::min(mss, int{config.max_segment});
+  return static_cast<std::uint16_t>(std::max(mss, 48));
 }
 
 Options syn_options(const TcpConfig& config, bool ipv6, std::uint32_t tsval, const Options* peer,

@@ -35,7 +35,7 @@ struct Handshake {
 /// Our window scale for `receive_buffer` bytes: the least shift that makes it fit 16 bits.
 [[nodiscard]] std::uint8_t scale_for(std::uint32_t receive_buffer);
 
-/// MSS we announce: mtu - 40 or mtu - 60.
+/// MSS we announce: mtu - 40 or mtu - 60, or max_segment if that is less.
 [[nodiscard]] std::uint16_t our_mss(const TcpConfig& config, bool ipv6);
 
 /// Options of our SYN, or of our SYN-ACK in answer to `peer` (only what the peer offered).

@@ -24,11 +24,15 @@ constexpr std::uint16_t kFloor6 = 1280;
 
 }  // namespace
 
-Drop on_icmp_unreachable(Connection& c, Seq seq, bool hard, const Context& context,
-                         Outcome& outcome) {
+Drop on_icmp_error(Connection& c, Seq seq, SoftError error, bool hard, const Context& context,
+                   Outcome& outcome) {
   if (!quotes_our_flight(c, seq)) return Drop::icmp_no_connection;
   const bool opening = c.state == State::syn_sent || c.state == State::syn_received;
-  if (!opening || !hard) return Drop::icmp_ignored;  // soft: retransmission goes on (§4.1)
+  if (!opening || !hard) {
+    // Soft: retransmission goes on (§4.1). What is in flight has a SendState.
+    context.stores.send[c.send].soft_error = error;
+    return Drop::icmp_ignored;
+  }
   finish(c, CloseReason::unreachable, context, outcome);
   return Drop::none;
 }

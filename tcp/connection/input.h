@@ -42,8 +42,8 @@ bool input_expected(Connection& c, const SegmentIn& segment, const Context& cont
 /// An ICMP error whose sequence number lies in [SND.UNA, SND.NXT): a hard one ends an opening
 /// connection, in synchronized states it is soft (RFC 5927 §4, §5). Drop::icmp_no_connection if
 /// not.
-Drop on_icmp_unreachable(Connection& c, Seq seq, bool hard, const Context& context,
-                         Outcome& outcome);
+Drop on_icmp_error(Connection& c, Seq seq, SoftError error, bool hard, const Context& context,
+                   Outcome& outcome);
 /// A validated packet-too-big lowers the MSS, never below the floor of 552 (v4) or 1280 (v6) bytes
 /// of MTU (RFC 1191, RFC 8201, RFC 5927 §7).
 Drop on_icmp_too_big(Connection& c, Seq seq, std::uint16_t mtu, const Context& context);

@@ -13,7 +13,8 @@ bool window_update_due(const Connection& c, const Context& context) {
   const std::uint32_t offer = std::min(free_bytes >> scale, 0xffffU) << scale;
   if (offer <= current) return false;
   const std::uint32_t growth = offer - current;
-  if (growth >= context.config.receive_buffer / 2) return true;
+  const std::uint32_t largest = std::min(context.config.receive_buffer, 0xffffU << scale);
+  if (growth >= largest / 2) return true;
   return current < c.mss && growth >= worthwhile_bytes(c, context);
 }
 

@@ -30,7 +30,8 @@ void back_off(Connection& c, const Context& context) {
 
 void give_up(Connection& c, const Context& context, Outcome& outcome) {
   ++context.counters.TCPAbortOnTimeout;
-  finish(c, CloseReason::timeout, context, outcome);
+  const bool told = context.stores.send[c.send].soft_error != SoftError::none;
+  finish(c, told ? CloseReason::unreachable : CloseReason::timeout, context, outcome);
 }
 
 void on_retransmit(Connection& c, const Context& context, Outcome& outcome) {

@@ -29,6 +29,18 @@ void call_and_apply(EndpointImpl& e, std::uint32_t index, Connection& c, Call&& 
   apply(e, index, c, before, outcome);
 }
 
+/// Aborts what is left of the connection then. Ids of those that ended before are dropped when
+/// there are many.
+void linger_until(EndpointImpl& e, Instant at, ConnectionId id) {
+  if (e.lingering.full()) {
+    e.lingering.keep_if([&](ConnectionId other) {
+      const Connection* c = e.resolve(other);
+      return c != nullptr && !is_over(*c);
+    });
+  }
+  e.lingering.add(at, id);
+}
+
 [[nodiscard]] Error usage(std::string sentence) {
   return {ErrorKind::usage, std::move(sentence), {}};
 }
@@ -109,6 +121,8 @@ void Endpoint::close(ConnectionId id) {
     if (ending_of(*c) == Ending::reading) announce(e, id.index, *c, CloseReason::graceful);
     return;
   }
+  const Duration linger = e.profile(c->profile).linger;
+  if (linger == Duration::zero()) return abort_by_endpoint(e, id.index, *c, CloseReason::aborted);
   call_and_apply(e, id.index, *c, [&](Connection& cc, const Context& context, Outcome& outcome) {
     if (unread) {
       abort_connection(cc, CloseReason::unread_data, context, outcome);
@@ -116,6 +130,7 @@ void Endpoint::close(ConnectionId id) {
       close_by_owner(cc, context, outcome);
     }
   });
+  if (linger > Duration::zero() && !is_over(*c)) linger_until(e, e.now + linger, id);
 }
 
 void Endpoint::abort(ConnectionId id) {
@@ -144,6 +159,14 @@ void Endpoint::set_nodelay(ConnectionId id, bool on) {
     return;
   }
   c->set(Connection::kNodelay);
+  mark_dirty(e, id.index, *c);
+}
+
+void Endpoint::acknowledge(ConnectionId id) {
+  EndpointImpl& e = impl();
+  Connection* c = find_open(e, id);
+  if (c == nullptr) return;
+  acknowledge_now(*c);
   mark_dirty(e, id.index, *c);
 }
 

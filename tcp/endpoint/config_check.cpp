@@ -49,8 +49,9 @@ class Checker {
 
 constexpr std::int64_t kMaxObjects = std::int64_t{1} << 28;
 
-void check_profile(Checker& check, const TcpConfig& p) {
+void check_fields(Checker& check, const TcpConfig& p) {
   check.range("mtu", p.mtu, 128, 65'535);
+  check.range("max_segment", p.max_segment == 0 ? 48 : p.max_segment, 48, 65'495);
   check.range("min_peer_mss", p.min_peer_mss, 48, 1460);
   check.range("receive_buffer", p.receive_buffer, 2048, std::int64_t{1} << 30);
   check.range("send_buffer", p.send_buffer, 2048, std::int64_t{1} << 30);
@@ -64,6 +65,8 @@ void check_profile(Checker& check, const TcpConfig& p) {
   check.duration("two_msl", p.two_msl, 0s, 240s);
   check.duration("fin_wait_2", p.fin_wait_2, 1ms, 1h);
   check.duration("user_timeout", p.user_timeout, 0s, kMaxTimeout);
+  check.duration("defer_accept", p.defer_accept, 0s, 1h);
+  if (p.linger != kNoLinger) check.duration("linger", p.linger, 0s, kMaxTimeout);
   check.duration("keepalive_idle", p.keepalive_idle, 1ms, kMaxTimeout);
   check.duration("keepalive_interval", p.keepalive_interval, 1ms, kMaxTimeout);
   check.range("keepalive_probes", p.keepalive_probes, 1, 60);
@@ -73,6 +76,12 @@ void check_profile(Checker& check, const TcpConfig& p) {
 }
 
 }  // namespace
+
+Status check_profile(const TcpConfig& profile) {
+  Checker check;
+  check_fields(check, profile);
+  return std::move(check).result();
+}
 
 Status check_config(const EndpointConfig& config) {
   Checker check;
@@ -88,7 +97,7 @@ Status check_config(const EndpointConfig& config) {
   check.range("the number of profiles", static_cast<std::int64_t>(config.profiles.size()), 1, 256);
   for (std::size_t i = 0; i < config.profiles.size(); ++i) {
     check.set_prefix("profile " + std::to_string(i) + ": ");
-    check_profile(check, config.profiles[i]);
+    check_fields(check, config.profiles[i]);
   }
   return std::move(check).result();
 }

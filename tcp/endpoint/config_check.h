@@ -10,5 +10,7 @@
 namespace millrace::tcp {
 
 [[nodiscard]] Status check_config(const EndpointConfig& config);
+/// One profile alone.
+[[nodiscard]] Status check_profile(const TcpConfig& profile);
 
 }  // namespace millrace::tcp

@@ -74,6 +74,8 @@ Drop on_cookie(EndpointImpl& e, std::uint16_t listener, EntryRef instead_of, std
     return instead_of ? Drop::tcp_half_open_bad_ack : Drop::tcp_listen_bad_flags;
   }
   const TcpConfig& config = e.profile(e.listeners[listener].profile);
+  // The text that follows brings the cookie again.
+  if (config.defer_accept != Duration::zero() && segment.length() == 0) return Drop::none;
   const std::uint32_t index = accept_connection(e, listener, instead_of, hash, tuple,
                                                 handshake_of(e, config, tuple, *terms, segment));
   if (index == kNil) return Drop::tcp_no_memory;

@@ -27,6 +27,16 @@ void fire(EndpointImpl& e, std::uint32_t index) {
   if (!is_over(c)) file_timer(e, index, c);
 }
 
+void end_lingering(EndpointImpl& e) {
+  // Bounded: as many as one call lets expire of half-open entries.
+  for (std::size_t i = 0; i < e.due.size(); ++i) {
+    const std::optional<ConnectionId> id = e.lingering.pop_due(e.now);
+    if (!id) return;
+    Connection* c = e.resolve(*id);
+    if (c != nullptr && !is_over(*c)) abort_by_endpoint(e, id->index, *c, CloseReason::aborted);
+  }
+}
+
 bool expire_time_wait(EndpointImpl& e) {
   if (e.time_wait.size() + e.time_wait.tombstones() == 0) return true;
   const TimeWait::Progress progress = e.time_wait.expire(e.now, e.gone);
@@ -67,6 +77,8 @@ bool Endpoint::advance(Instant now) {
   if (e.wheel.armed() != 0) {
     done &= !e.wheel.advance(tick_of(now), kWheelSteps, [&](std::uint32_t i) { fire(e, i); }).more;
   }
+  if (!e.lingering.empty()) [[unlikely]]
+    end_lingering(e);
   done &= advance_half_open(e);
   done &= expire_time_wait(e);
   return done;
@@ -80,6 +92,7 @@ std::optional<Instant> Endpoint::next_deadline(Instant now) const {
     if (!earliest || at < *earliest) earliest = at;
   };
   if (const auto tick = e.wheel.next_tick()) consider(instant_of(*tick, now));
+  if (!e.lingering.empty()) consider(e.lingering.next());
   if (const auto at = e.half_open.next_due(now)) consider(*at);
   if (const auto tick = e.time_wait.next_expiry()) consider(instant_of(*tick, now));
   return earliest;

@@ -35,7 +35,8 @@ template <typename T>
 
 EndpointImpl::EndpointImpl(const EndpointConfig& c)
     : config(c),
-      profiles(config.profiles.data()),
+      profiles((config.profiles.reserve(kMaxProfiles), config.profiles.data())),
+      given_profiles(config.profiles.size()),
       stores(make_stores(c)),
       connections(c.max_connections),
       generation_pages(std::size_t{c.max_connections} * sizeof(std::uint16_t)),
@@ -47,6 +48,7 @@ EndpointImpl::EndpointImpl(const EndpointConfig& c)
       ports(c.secrets.ports, c.first_port, c.last_port),
       wheel(ConnectionTimers{&connections}, 0),
       dirty(c.max_connections),
+      lingering(c.max_connections),
       events(EventList::capacity_for(c.max_connections, c.max_blocks)) {}
 
 Result<std::unique_ptr<Endpoint>> Endpoint::create(const EndpointConfig& config) {
@@ -96,10 +98,17 @@ namespace {
   s.rcv_wnd_bytes = c.rcv_wnd();
   s.flight_bytes = flight_bytes(c);
   s.unsent_bytes = unsent_bytes(c, context);
-  s.unread_bytes = c.receive == kNil ? 0 : unread_bytes(c, context);
+  s.unacked_bytes = unacked_bytes(c, context);
+  s.unread_bytes = static_cast<std::uint32_t>(unconsumed_bytes(e, index, c));
   s.timestamps = c.has(Connection::kTimestamps);
   s.sack = c.has(Connection::kSack);
   s.window_scaling = c.window_scales != 0;
+  s.profile = c.profile;
+  if (c.send != kNil) {
+    const SendState& st = context.stores.send[c.send];
+    s.unanswered = st.unanswered;
+    s.soft_error = st.soft_error;
+  }
   return s;
 }
 
@@ -161,6 +170,7 @@ Endpoint::Memory Endpoint::memory() const {
   add(e.time_wait.reserved_bytes(), e.time_wait.touched_bytes());
   add(e.replies.reserved_bytes(), e.replies.touched_bytes());
   add(e.dirty.reserved_bytes(), e.dirty.touched_bytes());
+  add(e.lingering.reserved_bytes(), e.lingering.touched_bytes());
   add(e.events.reserved_bytes(), e.events.touched_bytes());
   add(sizeof(EndpointImpl) + e.ports.bytes(), sizeof(EndpointImpl) + e.ports.bytes());
   return sum;

@@ -38,6 +38,8 @@ enum class TimeWaitReuse : std::uint8_t { none, timestamp, sequence, immediate }
 /// What happens when the TIME_WAIT store is full.
 enum class TimeWaitOverflow : std::uint8_t { refuse, recycle_oldest, reset };
 
+inline constexpr std::size_t kMaxProfiles = 256;
+
 struct EndpointConfig {
   std::uint32_t max_connections = 65'536;
   std::uint32_t max_half_open = 16'384;
@@ -110,8 +112,12 @@ struct ConnectionStatus {
   std::uint32_t rcv_wnd_bytes = 0;
   std::uint32_t flight_bytes = 0;
   std::uint32_t unsent_bytes = 0;
-  std::uint32_t unread_bytes = 0;
+  std::uint32_t unacked_bytes = 0;  // queued, sent or not
+  std::uint32_t unread_bytes = 0;   // lent and not consumed included
   bool timestamps = false, sack = false, window_scaling = false;
+  std::uint8_t profile = 0;
+  std::uint8_t unanswered = 0;             // retransmissions and probes in a row
+  SoftError soft_error = SoftError::none;  // of what is in flight
 };
 
 /// An ICMP error about a segment of ours (RFC 5927): validated against the connection's window.
@@ -153,7 +159,8 @@ class Endpoint {
   [[nodiscard]] std::span<const std::byte> readable(ConnectionId id) const;
   /// FIN after what is queued; reading goes on (half-close).
   void shutdown(ConnectionId id);
-  /// FIN after what is queued, no more reading: unread or later data are answered with RST.
+  /// FIN after what is queued, no more reading: unread or later data are answered with RST. How
+  /// long that may take is TcpConfig::linger.
   void close(ConnectionId id);
   /// RST now; queued data are discarded.
   void abort(ConnectionId id);
@@ -161,7 +168,27 @@ class Endpoint {
   /// The word of now; an event holds the word of when it happened. 0 for a stale id.
   [[nodiscard]] std::uint32_t user(ConnectionId id) const;
   void set_nodelay(ConnectionId id, bool on);
+  /// An ACK that waits goes now. For quick ACKs in general: a profile with delayed_ack 0.
+  void acknowledge(ConnectionId id);
   [[nodiscard]] std::optional<ConnectionStatus> status(ConnectionId id) const;
+
+  // ---- settings while it runs
+  /// The number of a profile that equals `config`, added if there is none. A profile stays for
+  /// ever, and there are 256 at most: settings are choices, not values that differ with each
+  /// connection. Its mtu and max_segment_burst may not exceed the largest of those that the
+  /// endpoint was made with, and its two_msl must be that of one of them.
+  [[nodiscard]] Result<std::uint8_t> add_profile(const TcpConfig& config);
+  [[nodiscard]] const TcpConfig& profile(std::uint8_t number) const;
+  /// Moves a connection to the profile that equals `config`. What the handshake agreed on stays:
+  /// the window scale, so a window beyond 65,535 << scale is not offered, and the options. A stale
+  /// id does nothing.
+  [[nodiscard]] Status configure(ConnectionId id, const TcpConfig& config);
+  /// The same for connections that the listener is yet to accept; those that are half-open keep
+  /// what their SYN-ACK said.
+  [[nodiscard]] Status configure(ListenerId listener, const TcpConfig& config);
+  /// The settings of a connection, nullptr for a stale id; of an open listener.
+  [[nodiscard]] const TcpConfig* settings(ConnectionId id) const;
+  [[nodiscard]] const TcpConfig* settings(ListenerId listener) const;
 
   // ---- questions
   [[nodiscard]] const Counters& counters() const;

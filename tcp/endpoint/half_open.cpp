@@ -12,6 +12,8 @@ namespace millrace::tcp {
 namespace {
 // Timeouts are compared modulo 2^32 microseconds.
 constexpr Duration kLongest = 30min;
+constexpr std::size_t kMaxProfiles = 256;
+constexpr std::size_t kMaxLevels = 16;  // config_check.cpp: syn_retries is 15 at most
 
 std::uint32_t us_of(Instant t) {
   return static_cast<std::uint32_t>(static_cast<std::uint64_t>(t.time_since_epoch().count()) /
@@ -25,17 +27,27 @@ bool reached(std::uint32_t now_us, std::uint32_t deadline_us) {
 HalfOpen::HalfOpen(std::uint32_t capacity, std::span<const TcpConfig> profiles)
     : v4_(capacity), v6_(capacity), by_listener_(std::size_t{65'536} * sizeof(std::uint32_t)) {
   MR_CHECK(capacity <= kPosition && !profiles.empty());
-  for (const TcpConfig& config : profiles) {
-    first_queue_.push_back(queues_.size());
-    Duration timeout = std::min(config.initial_rto, config.max_rto);
-    for (unsigned level = 0; level <= config.syn_retries; ++level) {
-      Queue queue;
-      queue.timeout_us = to_us(std::min(timeout, kLongest));
-      queue.last_level = level == config.syn_retries;
-      queues_.push_back(queue);
-      timeout = std::min(timeout * 2, config.max_rto);  // RFC 6298 §5.5
-    }
+  of_profile_.reserve(kMaxProfiles);
+  queues_.reserve(kMaxProfiles * kMaxLevels);
+  for (const TcpConfig& config : profiles) add_profile(config);
+}
+
+void HalfOpen::add_profile(const TcpConfig& config) {
+  MR_CHECK(of_profile_.size() < kMaxProfiles && config.syn_retries < kMaxLevels);
+  OfProfile of{queues_.size(), 0};
+  Duration timeout = std::min(config.initial_rto, config.max_rto);
+  Duration begun{};  // from the first SYN-ACK to where the level begins
+  for (unsigned level = 0; level <= config.syn_retries; ++level) {
+    Queue queue;
+    queue.timeout_us = to_us(std::min(timeout, kLongest));
+    queue.last_level = level == config.syn_retries;
+    queue.may_defer = begun < config.defer_accept && !queue.last_level;
+    if (queue.may_defer) ++of.deferrals;
+    queues_.push_back(queue);
+    begun += timeout;
+    timeout = std::min(timeout * 2, config.max_rto);  // RFC 6298 §5.5
   }
+  of_profile_.push_back(of);
 }
 
 EntryRef HalfOpen::insert(const FourTuple& tuple, const HalfOpenState& state, Instant now) {
@@ -55,7 +67,7 @@ EntryRef HalfOpen::insert(const FourTuple& tuple, const HalfOpenState& state, In
   HalfOpenState& kept = entry(index).state;
   kept = state;
   kept.level = 0;
-  kept.flags = static_cast<std::uint8_t>(kept.flags & ~HalfOpenState::kAmbiguous);
+  kept.flags &= HalfOpenState::kTimestamps | HalfOpenState::kSack | HalfOpenState::kWindowScaling;
   if (size() == 1) earliest_us_ = us_of(now) + queues_[queue_of(kept)].timeout_us + 1;
   append(index, us_of(now));
   ++count_of(state.listener);
@@ -85,7 +97,7 @@ void HalfOpen::prefetch(EntryRef ref) const {
 
 std::uint32_t HalfOpen::rtt_us(EntryRef ref, Instant now) const {
   const Entry& e = entry(ref.index());
-  if (e.state.level != 0 || e.state.has(HalfOpenState::kAmbiguous)) return 0;
+  if (e.state.has(HalfOpenState::kAmbiguous | HalfOpenState::kDeferred)) return 0;
   return std::max<std::uint32_t>(1, us_of(now) - e.sent_us);
 }
 
@@ -135,15 +147,20 @@ std::size_t HalfOpen::due(Instant now, std::span<Due> out) {
 std::size_t HalfOpen::due_of(std::size_t queue, std::uint32_t now_us, std::span<Due> out) {
   const Queue& q = queues_[queue];
   std::size_t count = 0;
-  for (std::uint32_t index = q.first; index != kNil && count < out.size();) {
+  std::size_t seen = 0;  // bounds the call where nothing is written
+  for (std::uint32_t index = q.first; index != kNil && seen < out.size(); ++seen) {
     Entry& e = entry(index);
     if (!reached(now_us, q.deadline_us(e))) break;
     const std::uint32_t next = e.next;
-    out[count++] = {{EntryKind::half_open, index}, q.last_level};
+    const bool waits = e.state.has(HalfOpenState::kDeferred) && next_may_defer(queue);
+    if (!waits) out[count++] = {{EntryKind::half_open, index}, q.last_level};
     if (!q.last_level) {
       unlink(index);
       ++e.state.level;
       append(index, now_us);
+    }
+    if (!q.last_level && !waits) {
+      e.state.flags |= HalfOpenState::kAmbiguous;
       ++stats_.retransmissions;
     }
     index = next;

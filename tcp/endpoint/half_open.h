@@ -42,6 +42,7 @@ struct HalfOpenState {
   static constexpr std::uint8_t kTimestamps = 1 << 0;
   static constexpr std::uint8_t kSack = 1 << 1;
   static constexpr std::uint8_t kWindowScaling = 1 << 2;
+  static constexpr std::uint8_t kDeferred = 1 << 6;   // the store's own: acknowledged, no text yet
   static constexpr std::uint8_t kAmbiguous = 1 << 7;  // the store's own: no round trip to be told
 
   [[nodiscard]] bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
@@ -52,6 +53,8 @@ class HalfOpen {
  public:
   /// Room for `capacity` entries of both families. Timeouts and retries by profile.
   HalfOpen(std::uint32_t capacity, std::span<const TcpConfig> profiles);
+  /// One more profile, 256 at most: its number is the next. Allocates nothing.
+  void add_profile(const TcpConfig& config);
 
   /// A new entry whose SYN-ACK is sent at `now`; none if the store is full. Not yet in the index.
   [[nodiscard]] EntryRef insert(const FourTuple& tuple, const HalfOpenState& state, Instant now);
@@ -71,8 +74,22 @@ class HalfOpen {
   /// The SYN-ACK was sent again because the SYN came again: no change of timers, but the
   /// handshake's round trip can no longer be told (Karn).
   void resent(EntryRef ref) { entry(ref.index()).state.flags |= HalfOpenState::kAmbiguous; }
-  /// Microseconds from the SYN-ACK to `now`, at least 1; 0 if it was sent more than once.
+  /// Microseconds from the SYN-ACK to `now`, at least 1; 0 if that is no round trip, because it was
+  /// sent more than once or the entry was deferred.
   [[nodiscard]] std::uint32_t rtt_us(EntryRef ref, Instant now) const;
+  /// The SYN-ACK went out more than once.
+  [[nodiscard]] bool was_resent(EntryRef ref) const {
+    return entry(ref.index()).state.has(HalfOpenState::kAmbiguous);
+  }
+
+  /// True while the listener waits for text before it accepts (TcpConfig::defer_accept, in whole
+  /// retransmission timeouts). An entry whose SYN-ACK was acknowledged is then deferred: no SYN-ACK
+  /// is sent again until that time is over.
+  [[nodiscard]] bool defers(EntryRef ref) const {
+    const HalfOpenState& s = entry(ref.index()).state;
+    return s.level < of_profile_[s.profile].deferrals;
+  }
+  void defer(EntryRef ref) { entry(ref.index()).state.flags |= HalfOpenState::kDeferred; }
 
   /// The entry goes (accepted, reset, given up). Its slot in the index is the caller's.
   void release(EntryRef ref);
@@ -132,10 +149,16 @@ class HalfOpen {
     std::uint32_t last = kNil;
     std::uint32_t timeout_us = 0;
     bool last_level = false;
+    bool may_defer = false;
 
     [[nodiscard]] std::uint32_t deadline_us(const Entry& e) const {
       return e.sent_us + timeout_us + 1;  // the microsecond in which it was sent does not count
     }
+  };
+
+  struct OfProfile {
+    std::size_t first_queue = 0;  // its levels follow one another
+    unsigned deferrals = 0;       // levels below this wait for text
   };
 
   static constexpr std::uint32_t kPosition = EntryRef::kIpv6 - 1;
@@ -148,7 +171,11 @@ class HalfOpen {
     return const_cast<HalfOpen*>(this)->entry(index);
   }
   [[nodiscard]] std::size_t queue_of(const HalfOpenState& state) const {
-    return first_queue_[state.profile] + state.level;
+    return of_profile_[state.profile].first_queue + state.level;
+  }
+  /// Whether an entry that moves up from this level goes on waiting for text.
+  [[nodiscard]] bool next_may_defer(std::size_t queue) const {
+    return !queues_[queue].last_level && queues_[queue + 1].may_defer;
   }
   [[nodiscard]] std::uint32_t& count_of(std::uint16_t listener) const {
     return reinterpret_cast<std::uint32_t*>(by_listener_.data())[listener];
@@ -160,8 +187,8 @@ class HalfOpen {
 
   Pool<Entry4> v4_;
   Pool<Entry6> v6_;
-  ReservedPages by_listener_;             // a count for each of 65,536
-  std::vector<std::size_t> first_queue_;  // by profile; its levels follow one another
+  ReservedPages by_listener_;  // a count for each of 65,536
+  std::vector<OfProfile> of_profile_;
   std::vector<Queue> queues_;
   std::uint32_t earliest_us_ = 0;  // no deadline is before it; meaningful unless empty
   Stats stats_;

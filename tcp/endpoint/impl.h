@@ -24,6 +24,7 @@
 #include "tcp/endpoint/half_open.h"
 #include "tcp/endpoint/index.h"
 #include "tcp/endpoint/isn.h"
+#include "tcp/endpoint/lingering.h"
 #include "tcp/endpoint/listeners.h"
 #include "tcp/endpoint/ports.h"
 #include "tcp/endpoint/replies.h"
@@ -53,9 +54,10 @@ struct EndpointImpl {
   explicit EndpointImpl(const EndpointConfig& c);
 
   EndpointConfig config;
-  const TcpConfig* profiles;  // those of `config`
-  Instant now{};              // of the latest call that named a time: calls like send() do not
-  Instant wheel_time{};       // when the wheel last was sure of the time
+  const TcpConfig* profiles;   // those of `config`, and what add_profile() put behind them
+  std::size_t given_profiles;  // how many `config` had
+  Instant now{};               // of the latest call that named a time: calls like send() do not
+  Instant wheel_time{};        // when the wheel last was sure of the time
   Instant wheel_limit = Instant::min();  // up to which it needs no reassurance
   bool clock_started = false;
   Counters counters;
@@ -75,6 +77,7 @@ struct EndpointImpl {
   Replies replies;
   ReplyLimit reply_limit;
   DirtyList dirty;
+  Lingering lingering;
 
   // The hash of the connection that input() is at work on: what it closes need not hash again.
   std::uint32_t hashed_index = kNil;

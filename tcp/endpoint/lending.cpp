@@ -208,6 +208,16 @@ bool stop_reading(EndpointImpl& e, std::uint32_t index, Connection& c) {
   return was_left;
 }
 
+std::size_t unconsumed_bytes(EndpointImpl& e, std::uint32_t index, const Connection& c) {
+  const std::size_t unread = c.receive == kNil ? 0 : unread_bytes(c, e.context_of(c));
+  if (!may_have_data(e, index)) return unread;
+  std::size_t lent = 0;
+  for (std::size_t i = e.data_cursor; i < e.events.size(); ++i) {
+    if (is_data_of(e.events[i], index) && lends(e.events[i])) lent += left_of(e, i);
+  }
+  return lent + unread - deferred_bytes(e, index);
+}
+
 bool has_unconsumed(EndpointImpl& e, std::uint32_t index, const Connection& c) {
   if (has_shown_left(e, index)) return true;
   if (c.receive == kNil) return false;

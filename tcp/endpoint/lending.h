@@ -30,7 +30,9 @@ void withdraw_unread(EndpointImpl& e, std::uint32_t index);
 /// consumed of the unread queue is taken out. True if lent bytes were left.
 bool stop_reading(EndpointImpl& e, std::uint32_t index, Connection& c);
 
-/// True if bytes are lent or unread.
+/// How many bytes are lent or unread, and whether any are.
+[[nodiscard]] std::size_t unconsumed_bytes(EndpointImpl& e, std::uint32_t index,
+                                           const Connection& c);
 [[nodiscard]] bool has_unconsumed(EndpointImpl& e, std::uint32_t index, const Connection& c);
 
 /// The usual consume(): all of the event that is next, lent, with nothing behind it. False, and

@@ -107,7 +107,7 @@ Drop on_reset(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple
   h.ts_recent = s.ts_recent;
   h.ts_offset = s.ts_offset;
   h.rtt_us = e.half_open.rtt_us(ref, e.now);
-  h.retransmitted = h.rtt_us == 0;
+  h.retransmitted = e.half_open.was_resent(ref);
   return h;
 }
 
@@ -250,6 +250,10 @@ Drop on_half_open_segment(EndpointImpl& e, EntryRef ref, std::uint64_t hash, con
     if (e.cookies.outstanding(e.now)) return on_cookie(e, s.listener, ref, hash, tuple, segment);
     e.replies.push(reset_for(tuple, segment));
     return Drop::tcp_half_open_bad_ack;
+  }
+  if (segment.length() == 0 && e.half_open.defers(ref)) {
+    e.half_open.defer(ref);  // and its text will come with the same acknowledgment
+    return Drop::none;
   }
   const std::uint32_t index =
       accept_connection(e, s.listener, ref, hash, tuple, handshake_of(e, ref, segment));

@@ -146,10 +146,11 @@ Drop Endpoint::icmp_error(const FourTuple& tuple, const IcmpError& error, Instan
       drop = on_icmp_too_big(c, error.seq, error.mtu, e.context_of(c));
       break;
     case IcmpError::Kind::unreachable:
-      drop = on_icmp_unreachable(c, error.seq, error.hard, e.context_of(c), outcome);
+      drop =
+          on_icmp_error(c, error.seq, SoftError::unreachable, error.hard, e.context_of(c), outcome);
       break;
     case IcmpError::Kind::time_exceeded:
-      drop = on_icmp_unreachable(c, error.seq, false, e.context_of(c), outcome);
+      drop = on_icmp_error(c, error.seq, SoftError::time_exceeded, false, e.context_of(c), outcome);
       break;
   }
   if (drop == Drop::none) apply(e, ref.index(), c, before, outcome);

@@ -74,6 +74,9 @@ class TimeWait {
   /// entries' slots in `index`, hashed by `table_key`.
   TimeWait(std::uint32_t capacity, std::span<const TcpConfig> profiles, Index& index,
            SipKey table_key);
+  /// One more profile, 256 at most: its number is the next. Its 2MSL must be one that there is.
+  [[nodiscard]] bool has_two_msl(Duration two_msl) const;
+  void add_profile(Duration two_msl);
 
   /// A new entry that expires 2MSL after `now`; none if the store is full. Not yet in the index.
   [[nodiscard]] EntryRef insert(const FourTuple& tuple, const TimeWaitState& state, Instant now);

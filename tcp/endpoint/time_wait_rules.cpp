@@ -35,7 +35,14 @@ namespace {
   return {.drop = Drop::tcp_time_wait_old, .answer = true};
 }
 
-[[nodiscard]] TimeWaitState state_of(const Connection& c) {
+/// False if the connection moved to a profile with another scale after its handshake. Its window
+/// then reads as less than it is.
+[[nodiscard]] bool scale_is_of_profile(const EndpointImpl& e, const Connection& c) {
+  return c.profile < e.given_profiles ||
+         c.our_scale() == scale_for(e.profile(c.profile).receive_buffer);
+}
+
+[[nodiscard]] TimeWaitState state_of(const EndpointImpl& e, const Connection& c) {
   TimeWaitState s;
   s.snd_nxt = c.snd_nxt;
   s.rcv_nxt = c.rcv_nxt;
@@ -46,7 +53,7 @@ namespace {
   if (c.has(Connection::kTimestamps)) s.flags |= TimeWaitState::kTimestamps;
   if (c.has(Connection::kSack)) s.flags |= TimeWaitState::kSack;
   if (c.has(Connection::kActiveOpen)) s.flags |= TimeWaitState::kActiveOpen;
-  if (c.our_scale() != 0) s.flags |= TimeWaitState::kScaled;
+  if (c.our_scale() != 0 && scale_is_of_profile(e, c)) s.flags |= TimeWaitState::kScaled;
   return s;
 }
 
@@ -182,7 +189,7 @@ TimeWaitVerdict judge_time_wait(const TimeWaitState& s, const SegmentIn& segment
 }
 
 void enter_time_wait(EndpointImpl& e, std::uint32_t index, Connection& c) {
-  const TimeWaitState s = state_of(c);
+  const TimeWaitState s = state_of(e, c);
   const bool owes_ack = c.acks_owed != 0;
   c.acks_owed = 0;
   if (e.profile(c.profile).two_msl == Duration::zero()) {
@@ -231,11 +238,11 @@ Drop on_time_wait_segment(EndpointImpl& e, EntryRef ref, std::uint64_t hash, con
 
 Drop on_held_segment(EndpointImpl& e, std::uint32_t index, Connection& c, std::uint64_t hash,
                      const FourTuple& tuple, const SegmentIn& segment) {
-  const TimeWaitVerdict verdict = judge_time_wait(state_of(c), segment, c.our_scale());
+  const TimeWaitVerdict verdict = judge_time_wait(state_of(e, c), segment, c.our_scale());
   count(e.counters, verdict.drop);
   if (verdict.reopen) {
     // The store is full: what keeps the tuple busy is not given away either.
-    answer(e, hash, tuple, state_of(c), true);
+    answer(e, hash, tuple, state_of(e, c), true);
     return Drop::tcp_time_wait_old;
   }
   if (verdict.newer_timestamp) c.ts_recent = segment.options.tsval;
@@ -244,7 +251,7 @@ Drop on_held_segment(EndpointImpl& e, std::uint32_t index, Connection& c, std::u
     e.wheel.arm(index, c.send_deadline);
     ++e.counters.TimeWaitRestarted;
   }
-  if (verdict.answer) answer(e, hash, tuple, state_of(c), verdict.limited);
+  if (verdict.answer) answer(e, hash, tuple, state_of(e, c), verdict.limited);
   return verdict.drop;
 }
 

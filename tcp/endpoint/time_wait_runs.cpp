@@ -19,15 +19,14 @@ TimeWait::TimeWait(std::uint32_t capacity, std::span<const TcpConfig> profiles, 
                    SipKey table_key)
     : index_(index), key_(table_key), capacity_(capacity) {
   MR_CHECK(capacity <= kMaxCapacity && !profiles.empty() && profiles.size() <= 256);
+  by_profile_.reserve(256);
   for (const TcpConfig& config : profiles) {
-    std::size_t which = 0;
-    while (which < sequences_.size() && sequences_[which].two_msl != config.two_msl) which += 2;
-    if (which == sequences_.size()) {
+    if (!has_two_msl(config.two_msl)) {
       for (const bool ipv6 : {false, true}) {
         sequences_.push_back({kNil, kNil, config.two_msl, ipv6});
       }
     }
-    by_profile_.push_back(static_cast<std::uint8_t>(which / 2));
+    add_profile(config.two_msl);
   }
   // Address space only. Twice what IPv6 entries alone need, because of tombstones.
   const std::size_t wanted = 2 * (capacity / run_slots(true) + 1) + 2 * sequences_.size();
@@ -35,6 +34,18 @@ TimeWait::TimeWait(std::uint32_t capacity, std::span<const TcpConfig> profiles, 
       std::min<std::size_t>(wanted, std::size_t{EntryRef::kIpv6} >> shift(false)));
   entries_ = ReservedPages(run_count_ * kRunBytes);
   headers_ = ReservedPages(run_count_ * sizeof(Run));
+}
+
+bool TimeWait::has_two_msl(Duration two_msl) const {
+  return std::any_of(sequences_.begin(), sequences_.end(),
+                     [&](const Sequence& s) { return s.two_msl == two_msl; });
+}
+
+void TimeWait::add_profile(Duration two_msl) {
+  std::size_t which = 0;
+  while (sequences_[which].two_msl != two_msl) which += 2;
+  MR_CHECK(by_profile_.size() < 256);
+  by_profile_.push_back(static_cast<std::uint8_t>(which / 2));
 }
 
 std::uint32_t TimeWait::take_run(unsigned sequence) {

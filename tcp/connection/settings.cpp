@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A connection that moves to another profile while it lives (RFC 9293 §3.9.1): the socket options
+// of other stacks. Most settings are read where they are used and need nothing here; these are the
+// ones of which something is armed, owed or kept. What a handshake agreed on does not change.
+#include <algorithm>
+
+#include "tcp/connection/ack_policy.h"
+#include "tcp/connection/calls.h"
+#include "tcp/connection/closing.h"
+#include "tcp/connection/handshake.h"
+#include "tcp/connection/receive_window.h"
+#include "tcp/connection/send_queue.h"
+
+namespace millrace::tcp {
+namespace {
+
+[[nodiscard]] bool is_synchronized(const Connection& c) {
+  return c.state != State::closed && c.state != State::syn_sent && c.state != State::time_wait;
+}
+
+void change_keepalive(Connection& c, const TcpConfig& before, const Context& context) {
+  const TcpConfig& after = context.config;
+  if (after.keepalive == before.keepalive && after.keepalive_idle == before.keepalive_idle) return;
+  if (c.send_timer == SendTimer::keepalive) {
+    // The idle time begins anew; without keepalive it is again what an idle restart asks for.
+    c.send_timer = SendTimer::none;
+    c.send_deadline = tick_of(context.now);
+    c.backoff = 0;
+  }
+  if (c.send == kNil && c.send_timer == SendTimer::none) arm_idle_timer(c, context);
+}
+
+// The window stays and is judged by other rules from here on.
+void change_congestion(Connection& c, const Context& context) {
+  const std::uint32_t cwnd = c.congestion.cwnd;
+  const std::uint32_t ssthresh = c.congestion.ssthresh;
+  congestion_init(context.config.congestion, c.congestion, c.mss);
+  c.congestion.cwnd = cwnd;
+  c.congestion.ssthresh = ssthresh;
+}
+
+void lower_mss(Connection& c, const Context& context) {
+  int most = our_mss(context.config, c.has(Connection::kIpv6));
+  if (c.has(Connection::kTimestamps)) most -= 12;
+  if (most < c.mss) c.mss = static_cast<std::uint16_t>(most);
+}
+
+}  // namespace
+
+void acknowledge_now(Connection& c) {
+  if (c.has(Connection::kAckDelayed) && c.acks_owed == 0) ack_progress_now(c);
+}
+
+void on_profile_changed(Connection& c, const TcpConfig& before, const Context& context,
+                        Outcome& outcome) {
+  const TcpConfig& after = context.config;
+  if (after.nagle != before.nagle) {
+    c.clear(Connection::kNodelay);
+    if (!after.nagle) c.set(Connection::kNodelay);
+  }
+  outcome.writable = became_writable(c, context);
+  if (!is_synchronized(c)) return;  // the handshake will read the rest
+  if (after.delayed_ack == Duration::zero()) acknowledge_now(c);
+  if (after.congestion != before.congestion) change_congestion(c, context);
+  lower_mss(c, context);
+  const bool open =
+      c.state == State::established || c.state == State::fin_wait_1 || c.state == State::fin_wait_2;
+  if (open && c.acks_owed == 0 && window_update_due(c, context)) owe_ack(c);
+  change_keepalive(c, before, context);
+}
+
+}  // namespace millrace::tcp
