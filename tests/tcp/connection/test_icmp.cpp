@@ -8,7 +8,7 @@ namespace {
 
 Drop unreachable(Host& h, Seq seq, bool hard) {
   Outcome o;
-  const Drop drop = on_icmp_unreachable(h.c, seq, hard, h.context(), o);
+  const Drop drop = on_icmp_error(h.c, seq, SoftError::unreachable, hard, h.context(), o);
   h.closed |= o.closed;
   if (o.closed) h.reason = o.reason;
   return drop;
