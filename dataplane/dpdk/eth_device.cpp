@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/dpdk/eth_device.h"
 
+#include <rte_alarm.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
@@ -10,6 +11,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <functional>
+#include <future>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -27,6 +31,7 @@ constexpr std::uint64_t kRssTypes = RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_
 constexpr std::size_t kMaxKeyBytes = 64;
 
 constexpr std::string_view kTap = "net_tap";
+constexpr std::string_view kMemif = "net_memif";
 
 /// The driver gives both sides of a tap one address. Each would take the other's frames for echoes
 /// of its own, a bridge would not forward them, and both would claim one link-local address. So
@@ -47,6 +52,28 @@ std::string text_for_driver(const DeviceSpec& spec) {
   std::array<char, RTE_ETHER_ADDR_FMT_SIZE> words{};
   rte_ether_format_addr(words.data(), words.size(), &own);
   return text.replace(text.find("mac=" + mac) + 4, mac.size(), words.data());
+}
+
+struct Task {
+  std::function<void()> work;
+  std::promise<void> done;
+};
+
+/// Runs `work` on the thread on which the EAL runs drivers' handlers, and waits for it.
+void run_among_handlers(std::function<void()> work) {
+  auto task = std::make_unique<Task>(Task{std::move(work), {}});
+  const std::future<void> done = task->done.get_future();
+  const auto run = [](void* argument) {
+    const std::unique_ptr<Task> own(static_cast<Task*>(argument));
+    own->work();
+    own->done.set_value();
+  };
+  if (rte_eal_alarm_set(1, run, task.get()) != 0) {
+    task->work();
+    return;
+  }
+  static_cast<void>(task.release());  // the handler's
+  done.wait();
 }
 
 bool asks_for_offload(rte_mbuf* const* packets, std::uint16_t count) {
@@ -86,6 +113,15 @@ Result<std::unique_ptr<EthDevice>> EthDevice::open(const DeviceSpec& spec,
 }
 
 EthDevice::~EthDevice() {
+  if (spec_.driver == kMemif) {
+    // Its handlers take a connection down when the peer does, without a lock against us.
+    run_among_handlers([this] { close(); });
+  } else {
+    close();
+  }
+}
+
+void EthDevice::close() {
   if (started_) rte_eth_dev_stop(id_);
   rte_device* const device = dev_.device;
   if (attached_ && id_ != RTE_MAX_ETHPORTS) rte_eth_dev_close(id_);
@@ -187,12 +223,12 @@ Status EthDevice::start() {
   // A memif client cannot start before its server is there: give the server ten seconds.
   const auto give_up = std::chrono::steady_clock::now() + 10s;
   int code = rte_eth_dev_start(id_);
-  while (code != 0 && info_.driver == "net_memif" && std::chrono::steady_clock::now() < give_up) {
+  while (code != 0 && info_.driver == kMemif && std::chrono::steady_clock::now() < give_up) {
     std::this_thread::sleep_for(100ms);
     code = rte_eth_dev_start(id_);
   }
   if (code != 0) {
-    if (info_.driver != "net_memif") return failed("starting", code);
+    if (info_.driver != kMemif) return failed("starting", code);
     return Error{ErrorKind::environment, "Nobody serves the socket of '" + spec_.text + "'.",
                  "Start the side with role=server first, with the same socket=."};
   }

@@ -61,6 +61,7 @@ class EthDevice {
   [[nodiscard]] Status set_mtu();
   [[nodiscard]] Error mtu_refused() const;
   void describe();
+  void close();
   [[nodiscard]] Error failed(const char* doing, int code) const;
 
   DeviceSpec spec_;
