@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Ledgers of requirements: tests/conformance/rfc*.md. A row says what a document asks and which
-scripts or tests show it, by names in backticks, or gives a reason why there is none."""
+"""Ledgers of requirements and attacks: tests/conformance/rfc*.md and hostile.md. A row says what a
+document asks and which scripts or tests show it, by names in backticks, or gives a reason why there
+is none."""
 import re
 
 SCRIPTS = "tests/conformance/scripts/"
@@ -8,6 +9,9 @@ REASON = "Reason: "
 REASON_LENGTH = 40
 IDS = {f"{kind}-{number}" for kind, most in (("MUST", 69), ("SHLD", 31), ("MAY", 18))
        for number in range(1, most + 1)}
+CATALOGUE = (("A", 12), ("B", 17), ("C", 17), ("D", 8), ("F", 14))
+ATTACKS = {f"{kind}{number}" for kind, most in CATALOGUE for number in range(1, most + 1)}
+WHOLE = {"rfc9293.md": IDS, "hostile.md": ATTACKS}  # ledgers whose ids are all to be there
 
 _ROW = re.compile(r"^\|(.+)\|\s*$")
 _TEST = re.compile(r"^TEST(?:_F|_P)?\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.MULTILINE)
@@ -16,7 +20,8 @@ _NAME = re.compile(r"\w+\.\w+|\w+/\w+")
 
 
 def ledgers(tree):
-    return [name for name in tree.files if re.fullmatch(r"tests/conformance/rfc\d+\.md", name)]
+    pattern = r"tests/conformance/(rfc\d+|hostile)\.md"
+    return [name for name in tree.files if re.fullmatch(pattern, name)]
 
 
 def known_names(tree):
@@ -63,24 +68,26 @@ def check_rows(name, text, known):
     return errors
 
 
-def check_ids(name, text):
-    """All ids of Appendix B of RFC 9293, each once."""
+def check_ids(name, text, ids):
+    """All of these ids, each once."""
     errors = []
     seen = [cells[0] for _, cells in rows(text)]
-    errors += [f"{name}: {i} is missing" for i in sorted(IDS - set(seen))]
-    errors += [f"{name}: {i} is no id of RFC 9293" for i in sorted(set(seen) - IDS)]
+    errors += [f"{name}: {i} is missing" for i in sorted(ids - set(seen))]
+    errors += [f"{name}: {i} is not among the ids" for i in sorted(set(seen) - ids)]
     twice = sorted({i for i in seen if seen.count(i) > 1})
     errors += [f"{name}: {i} is there twice" for i in twice]
     return errors
 
 
 def ledgers_hold(tree):
-    """Every name in a ledger exists, every reason is one, and no id of RFC 9293 is left out."""
+    """Every name in a ledger exists, every reason is one, and no id of RFC 9293 or of the catalogue
+    of attacks is left out."""
     known = known_names(tree)
     errors = []
     for name in ledgers(tree):
         text = tree.text(name)
         errors += check_rows(name, text, known)
-        if name.endswith("/rfc9293.md"):
-            errors += check_ids(name, text)
+        ids = WHOLE.get(name.rpartition("/")[2])
+        if ids:
+            errors += check_ids(name, text, ids)
     return errors

@@ -74,6 +74,23 @@ TEST(Isn, DifferencesBetweenNeighboursLookRandom) {
   for (const int n : ones) EXPECT_NEAR(n, kCount / 2, 6 * 123);  // six standard deviations
 }
 
+TEST(Isn, IsNoLinearFunctionOfTheTuple) {
+  // Of a CRC or a Toeplitz hash the sum of any four tuples that cancel out is always zero: whoever
+  // knows three numbers has the fourth. By chance that happens once in 2^32.
+  int zeros = 0;
+  for (unsigned i = 0; i < 200'000; ++i) {
+    const auto a = static_cast<std::uint16_t>(i * 40'503U);
+    const auto b = static_cast<std::uint16_t>(i >> 3);
+    const auto c = static_cast<std::uint16_t>(i * 7919U + 5);
+    const auto number = [](int port) {
+      return isn(kKey, tuple(static_cast<std::uint16_t>(port)), Instant{}).raw();
+    };
+    if (a == b || b == c || a == c) continue;  // they cancel out for any function
+    zeros += (number(a) ^ number(b) ^ number(c) ^ number(a ^ b ^ c)) == 0 ? 1 : 0;
+  }
+  EXPECT_EQ(zeros, 0);
+}
+
 TEST(Isn, AvalanchesFromEachBitOfThePort) {
   double flipped = 0;
   int count = 0;

@@ -73,6 +73,22 @@ TEST_P(OpenClose, BytesArriveInBothDirections) {
   EXPECT_EQ(net.client.received(c), "an answer");
 }
 
+TEST_P(OpenClose, ZeroBytesAreNothing) {
+  (void)net.listen();
+  const auto [c, s] = net.open();
+  for (const Lifetime lifetime : {Lifetime::copied, Lifetime::fixed}) {
+    EXPECT_EQ(net.client->send(c, {}, lifetime), 0U);
+  }
+  net.client->consume(c, 0);
+  EXPECT_FALSE(net.client->has_output());
+  net.run_for(1s);
+  EXPECT_EQ(net.server.count(EventKind::data), 0U);
+  EXPECT_EQ(net.client.count(EventKind::writable), 0U);
+  ASSERT_EQ(net.client->send(c, as_bytes("still here"), Lifetime::copied), 10U);
+  net.exchange();
+  EXPECT_EQ(net.server.received(s), "still here");
+}
+
 TEST_P(OpenClose, TheClientClosesFirst) {
   (void)net.listen();
   const auto [c, s] = net.open();
