@@ -9,7 +9,7 @@ polling costs the other nothing.
 Needs root, two cores and a release build. The goal is a ratio of at least 1 in both.
 
 usage: sudo bench/serve_against_nginx.py [--binary build/release/millrace] [--windows 6]
-                                         [--seconds 4] [--json FILE]
+                                         [--seconds 4] [--ipv6] [--json FILE]
 """
 import argparse
 import json
@@ -26,30 +26,30 @@ os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 # pylint: disable=wrong-import-position
 from lab import Lab, wait_for  # noqa: E402
-from millrace import Serve, connect, core, give_addresses  # noqa: E402
+from millrace import SERVER4, SERVER6, Serve, connect, core, give_addresses  # noqa: E402
 from nginx import Nginx  # noqa: E402
 
 KINDS = {"requests/s": [], "connections/s": ["-H", "Connection: close"]}
 
 
 class Millrace:
-    def __init__(self, lab):
+    def __init__(self, lab, ipv6):
         self.client = lab.namespace("millrace")
-        self.address = "198.18.0.2"
+        self.address = SERVER6 if ipv6 else SERVER4
         self.serve = Serve(self.client, "--max-time-wait", "1M")
         self.pids = [self.serve.process.pid]
 
 
 class Linux:
-    def __init__(self, lab):
+    def __init__(self, lab, ipv6):
         self.client, server = lab.namespace("client"), lab.namespace("nginx")
-        self.address = "198.18.1.2"
+        self.address = "2001:2:1::2" if ipv6 else "198.18.1.2"
         # Segmentation and checksum offload stay on: veth as it comes is what nginx is best with.
         self.client.ip("link", "add", "c0", "type", "veth", "peer", "name", "s0", "netns",
                        server.name)
         for host, name, number in ((self.client, "c0", 1), (server, "s0", 2)):
             host.ip("link", "set", name, "up")
-            give_addresses(host, name, f"198.18.1.{number}/24")
+            give_addresses(host, name, f"198.18.1.{number}/24", f"2001:2:1::{number}/64")
         # From memory, as ours: opening a file for each request costs nginx a third of them.
         nginx = Nginx(server, 80, logged=False, from_memory=True)
         wait_for("nginx to answer", lambda: connect(self.client, self.address))
@@ -66,8 +66,9 @@ def window(server, seconds, extra):
     try:
         connect(server.client, server.address).close()
         first = str(sorted(os.sched_getaffinity(0))[0])
+        host = f"[{server.address}]" if ":" in server.address else server.address
         done = server.client.run("taskset", "-c", first, "wrk", "-t", "1", "-c", "64", "-d",
-                                 f"{seconds}s", *extra, f"http://{server.address}/bytes/64",
+                                 f"{seconds}s", *extra, f"http://{host}/bytes/64",
                                  timeout=seconds + 30)
     finally:
         for pid in server.pids:
@@ -81,7 +82,7 @@ def window(server, seconds, extra):
 def compare(options):
     lab = Lab("serve_against_nginx")
     try:
-        servers = {"millrace": Millrace(lab), "nginx": Linux(lab)}
+        servers = {"millrace": Millrace(lab, options.ipv6), "nginx": Linux(lab, options.ipv6)}
         for server in servers.values():
             for pid in server.pids:
                 os.kill(pid, signal.SIGSTOP)
@@ -101,6 +102,7 @@ def main():
     parse.add_argument("--binary", default=str(ROOT / "build" / "release" / "millrace"))
     parse.add_argument("--windows", type=int, default=6)
     parse.add_argument("--seconds", type=int, default=4)
+    parse.add_argument("--ipv6", action="store_true")
     parse.add_argument("--json")
     options = parse.parse_args()
     if os.geteuid() != 0 or len(os.sched_getaffinity(0)) < 2:
