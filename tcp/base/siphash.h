@@ -36,20 +36,20 @@ struct SipState {
     v0 += v3, v3 = rotl(v3, 21), v3 ^= v0;
     v2 += v1, v1 = rotl(v1, 17), v1 ^= v2, v2 = rotl(v2, 32);
   }
-  /// Unrolled: at -O2 a loop of so few turns stays one.
+  /// Unrolled: a loop of so few turns may stay one. All in line: a state in registers is the point.
   template <int Rounds>
   [[gnu::always_inline]] constexpr void rounds() {
     round();
     if constexpr (Rounds > 1) rounds<Rounds - 1>();
   }
   template <int Rounds>
-  constexpr void absorb(std::uint64_t word) {
+  [[gnu::always_inline]] constexpr void absorb(std::uint64_t word) {
     v3 ^= word;
     rounds<Rounds>();
     v0 ^= word;
   }
   template <int Rounds>
-  constexpr std::uint64_t finish() {
+  [[gnu::always_inline]] constexpr std::uint64_t finish() {
     v2 ^= 0xff;
     rounds<Rounds>();
     return v0 ^ v1 ^ v2 ^ v3;

@@ -34,7 +34,8 @@ template <int C, int D>
 
 /// SipHash-C-D of a tuple of either family.
 template <int C, int D>
-[[nodiscard]] inline std::uint64_t tuple_siphash(SipKey key, const FourTuple& t) {
+[[nodiscard, gnu::always_inline]] inline std::uint64_t tuple_siphash(SipKey key,
+                                                                     const FourTuple& t) {
   if (t.local.is_v4()) return tuple_siphash_v4<C, D>(key, pack_v4(t));
   std::uint64_t words[4];
   std::memcpy(words, t.local.bytes().data(), 16);
@@ -46,7 +47,7 @@ template <int C, int D>
 }
 
 /// The hash of the index.
-[[nodiscard]] inline std::uint64_t tuple_hash(SipKey key, const FourTuple& t) {
+[[nodiscard, gnu::always_inline]] inline std::uint64_t tuple_hash(SipKey key, const FourTuple& t) {
   return tuple_siphash<1, 3>(key, t);
 }
 /// The same for an IPv4 tuple that lies packed in its entry.
