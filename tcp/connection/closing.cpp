@@ -36,9 +36,8 @@ void finish(Connection& c, CloseReason reason, const Context& context, Outcome& 
     release_cold(c, context);
   }
   c.state = State::closed;
-  c.send_timer = SendTimer::none;
   c.acks_owed = 0;
-  c.clear(Connection::kAckDelayed | Connection::kProbeOwed | Connection::kWriteBlocked);
+  stop_timers(c);
   outcome.closed = true;
   outcome.reason = reason;
 }
@@ -46,8 +45,7 @@ void finish(Connection& c, CloseReason reason, const Context& context, Outcome& 
 void enter_time_wait(Connection& c, const Context& context, Outcome& outcome) {
   release_send_state(c, context);
   c.state = State::time_wait;
-  c.send_timer = SendTimer::none;
-  c.clear(Connection::kAckDelayed | Connection::kProbeOwed | Connection::kWriteBlocked);
+  stop_timers(c);
   outcome.enter_time_wait = true;
 }
 

@@ -15,6 +15,12 @@ void finish(Connection& c, CloseReason reason, const Context& context, Outcome& 
 /// TIME-WAIT: no timers, no queues; the ACK that is owed stays owed.
 void enter_time_wait(Connection& c, const Context& context, Outcome& outcome);
 
+/// What CLOSED and TIME-WAIT have in common: nothing is waited for.
+inline void stop_timers(Connection& c) {
+  c.send_timer = SendTimer::none;
+  c.clear(Connection::kAckDelayed | Connection::kProbeOwed | Connection::kWriteBlocked);
+}
+
 /// Our FIN has been acknowledged (RFC 9293 §3.10.7.4, fifth check, by state).
 void on_fin_acknowledged(Connection& c, const Context& context, Outcome& outcome);
 

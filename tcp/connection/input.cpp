@@ -105,6 +105,15 @@ inline void update_ts_recent(Connection& c, const SegmentIn& segment, const Cont
   c.ts_recent_when = ts_age_clock(context.now) & kTsAgeMask;
 }
 
+// Fifth check for an ACK of all that was sent, outside recovery. True if a waiting writer may
+// write.
+inline bool take_expected_ack(Connection& c, const SegmentIn& segment, const Context& context) {
+  update_send_window(c, segment);
+  if (c.send != kNil) return all_acknowledged(c, segment, context);
+  if (c.send_timer == SendTimer::keepalive) arm_idle_timer(c, context);
+  return false;
+}
+
 // A FIN without text whose turn it is, with nothing unread or out of order.
 [[nodiscard]] bool is_next_fin(const Connection& c, const SegmentIn& segment) {
   return may_receive(c.state) && segment.seq == c.rcv_nxt && c.receive == kNil && c.rcv_wnd() != 0;
@@ -144,18 +153,38 @@ Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& 
 }  // namespace
 
 bool input_expected(Connection& c, const SegmentIn& segment, const Context& context) {
-  update_send_window(c, segment);
-  bool writable = false;
-  if (c.send != kNil) {
-    writable = all_acknowledged(c, segment, context);
-  } else if (c.send_timer == SendTimer::keepalive) {
-    arm_idle_timer(c, context);
-  }
+  const bool writable = take_expected_ack(c, segment, context);
   update_ts_recent(c, segment, context);
   const auto bytes = static_cast<std::uint32_t>(segment.payload.size());
   if (bytes == 0) return writable;
   c.rcv_nxt += bytes;
   ack_progress(c, bytes, context);
+  return writable;
+}
+
+bool input_expected_end(Connection& c, const SegmentIn& segment, const Context& context) {
+  const bool writable = take_expected_ack(c, segment, context);
+  if (c.state == State::last_ack) {
+    c.state = State::closed;
+    c.acks_owed = 0;
+    stop_timers(c);
+    return false;
+  }
+  if (c.state == State::fin_wait_1) {
+    c.state = State::fin_wait_2;
+    arm_idle_timer(c, context);
+  }
+  update_ts_recent(c, segment, context);
+  if (!segment.flags.fin()) return writable;
+  c.rcv_nxt += 1;
+  c.set(Connection::kFinReceived);
+  ack_progress_now(c);
+  if (c.state == State::established) {
+    c.state = State::close_wait;
+  } else {
+    c.state = State::time_wait;
+    stop_timers(c);
+  }
   return writable;
 }
 

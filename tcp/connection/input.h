@@ -16,15 +16,12 @@ namespace millrace::tcp {
 
 Drop on_segment(Connection& c, const SegmentIn& segment, const Context& context, Outcome& outcome);
 
-/// Header prediction (Jacobson): true only if every check before the fifth passes, the ACK covers
-/// all that was sent, outside recovery, and the text, if any, is next and fits, with nothing unread
+/// What both straight ways in ask of a segment: it is the next, its ACK covers all that was sent
+/// (`fin`: our FIN is counted), outside recovery, its timestamp is not old, and nothing is unread
 /// or out of order.
-[[nodiscard]] inline bool is_expected(const Connection& c, const SegmentIn& segment,
-                                      const Context& context) {
-  constexpr std::uint8_t kMask = Flags::kSyn | Flags::kFin | Flags::kRst | Flags::kAck;
-  if (c.state != State::established || (segment.flags.bits & kMask) != Flags::kAck) return false;
+[[nodiscard, gnu::always_inline]] inline bool is_next(const Connection& c, const SegmentIn& segment,
+                                                      std::uint32_t fin, const Context& context) {
   if (segment.seq != c.rcv_nxt || segment.ack != c.snd_nxt || c.receive != kNil) return false;
-  if (segment.payload.size() > c.rcv_wnd()) return false;
   if (c.has(Connection::kTimestamps) &&
       (!segment.options.has_timestamps() || ts_before(segment.options.tsval, c.ts_recent))) {
     return false;
@@ -32,12 +29,41 @@ Drop on_segment(Connection& c, const SegmentIn& segment, const Context& context,
   if (c.send == kNil) return true;
   const SendState& st = context.stores.send[c.send];
   const std::uint32_t flight = bytes_between(c.snd_una, c.snd_nxt);
-  return flight == st.queued_bytes && flight != 0 && !st.in_recovery;
+  return flight == st.queued_bytes + fin && flight != 0 && !st.in_recovery;
+}
+
+/// Header prediction (Jacobson): true only if every check before the fifth passes, the ACK covers
+/// all that was sent, outside recovery, and the text, if any, is next and fits, with nothing unread
+/// or out of order.
+[[nodiscard]] inline bool is_expected(const Connection& c, const SegmentIn& segment,
+                                      const Context& context) {
+  constexpr std::uint8_t kMask = Flags::kSyn | Flags::kFin | Flags::kRst | Flags::kAck;
+  if (c.state != State::established || (segment.flags.bits & kMask) != Flags::kAck) return false;
+  return segment.payload.size() <= c.rcv_wnd() && is_next(c, segment, 0, context);
 }
 
 /// What on_segment() comes to for such a segment: its payload is lent, and nothing else can happen
 /// but that a waiting writer finds room, which is what is returned.
 bool input_expected(Connection& c, const SegmentIn& segment, const Context& context);
+
+/// The same for the segments that end most connections: a FIN without text, the ACK of ours, or
+/// both in one.
+[[nodiscard]] inline bool is_expected_end(const Connection& c, const SegmentIn& segment,
+                                          const Context& context) {
+  constexpr std::uint8_t kMask = Flags::kSyn | Flags::kRst | Flags::kAck;
+  if ((segment.flags.bits & kMask) != Flags::kAck || !segment.payload.empty()) return false;
+  const bool fin = segment.flags.fin();
+  const bool usual = fin ? c.state == State::established || c.state == State::fin_wait_1 ||
+                               c.state == State::fin_wait_2
+                         : c.state == State::fin_wait_1 || c.state == State::last_ack;
+  return usual && (!fin || c.rcv_wnd() != 0) &&
+         is_next(c, segment, c.has(Connection::kFinQueued) ? 1 : 0, context);
+}
+
+/// What on_segment() comes to for such a segment: the state that follows; the FIN is the end of
+/// what the peer sends; in TIME-WAIT an ACK is owed, and CLOSED is a graceful end. True if a
+/// waiting writer finds room.
+bool input_expected_end(Connection& c, const SegmentIn& segment, const Context& context);
 
 /// An ICMP error whose sequence number lies in [SND.UNA, SND.NXT): a hard one ends an opening
 /// connection, in synchronized states it is soft (RFC 5927 §4, §5). Drop::icmp_no_connection if

@@ -22,19 +22,6 @@ void conclude(EndpointImpl& e, std::uint32_t index, Connection& c, CloseReason r
   announce(e, index, c, reason);
 }
 
-[[gnu::noinline]] void to_closed(EndpointImpl& e, std::uint32_t index, Connection& c,
-                                 CloseReason reason) {
-  leave_network(e, index, c);
-  c.state = State::closed;
-  conclude(e, index, c, reason);
-  if (c.has(Connection::kResetOwed)) mark_dirty(e, index, c);
-}
-
-[[gnu::noinline]] void to_time_wait(EndpointImpl& e, std::uint32_t index, Connection& c) {
-  enter_time_wait(e, index, c);
-  conclude(e, index, c, CloseReason::graceful);
-}
-
 [[gnu::noinline]] void push_reset(EndpointImpl& e, const Connection& c, Seq seq) {
   Reply reply;
   reply.tuple = e.tuple_of(c);
@@ -90,6 +77,18 @@ void discard_connection(EndpointImpl& e, std::uint32_t index) {
   c.generation = 0;
   c.state = State::closed;
   e.connections.free(index);
+}
+
+void to_closed(EndpointImpl& e, std::uint32_t index, Connection& c, CloseReason reason) {
+  leave_network(e, index, c);
+  c.state = State::closed;
+  conclude(e, index, c, reason);
+  if (c.has(Connection::kResetOwed)) mark_dirty(e, index, c);
+}
+
+void to_time_wait(EndpointImpl& e, std::uint32_t index, Connection& c) {
+  enter_time_wait(e, index, c);
+  conclude(e, index, c, CloseReason::graceful);
 }
 
 void apply(EndpointImpl& e, std::uint32_t index, Connection& c, State before,

@@ -25,6 +25,10 @@ void discard_connection(EndpointImpl& e, std::uint32_t index);
 void apply(EndpointImpl& e, std::uint32_t index, Connection& c, State before,
            const Outcome& outcome);
 
+/// The connection has become CLOSED or TIME-WAIT and is counted in no state: off the network.
+void to_closed(EndpointImpl& e, std::uint32_t index, Connection& c, CloseReason reason);
+void to_time_wait(EndpointImpl& e, std::uint32_t index, Connection& c);
+
 /// Abort on our own account.
 void abort_by_endpoint(EndpointImpl& e, std::uint32_t index, Connection& c, CloseReason reason);
 

@@ -62,7 +62,30 @@ Drop on_unowned_segment(EndpointImpl& e, std::uint64_t hash, const FourTuple& tu
   return Drop::tcp_no_connection;
 }
 
-/// Whatever is_expected() is not.
+/// The usual end of a connection, or a step towards it.
+[[gnu::noinline]] Drop deliver_end(EndpointImpl& e, std::uint32_t index, Connection& c,
+                                   const SegmentIn& segment, const Context& context) {
+  const State before = c.state;
+  const bool writable = input_expected_end(c, segment, context);
+  if (!c.has(Connection::kOwnerGone)) {
+    if (writable) e.events.add(e.id_of(index, c), c.user, EventKind::writable);
+    if (segment.flags.fin() && !has_unconsumed(e, index, c)) {
+      e.events.add(e.id_of(index, c), c.user, EventKind::peer_closed);
+    }
+  }
+  --e.states.of(before);
+  if (c.state == State::time_wait) {
+    to_time_wait(e, index, c);
+  } else if (c.state == State::closed) {
+    to_closed(e, index, c, CloseReason::graceful);
+  } else {
+    ++e.states.of(c.state);
+    mark_dirty(e, index, c);
+  }
+  return Drop::none;
+}
+
+/// Whatever is not expected.
 [[gnu::noinline]] Drop deliver_unexpected(EndpointImpl& e, std::uint32_t index, Connection& c,
                                           const SegmentIn& segment) {
   const State before = c.state;
@@ -75,7 +98,10 @@ Drop on_unowned_segment(EndpointImpl& e, std::uint64_t hash, const FourTuple& tu
 [[gnu::always_inline]] inline Drop deliver(EndpointImpl& e, std::uint32_t index, Connection& c,
                                            const SegmentIn& segment) {
   const Context context = e.context_of(c);
-  if (!is_expected(c, segment, context)) return deliver_unexpected(e, index, c, segment);
+  if (!is_expected(c, segment, context)) {
+    if (is_expected_end(c, segment, context)) return deliver_end(e, index, c, segment, context);
+    return deliver_unexpected(e, index, c, segment);
+  }
   const bool writable = input_expected(c, segment, context);
   if (!segment.payload.empty()) lend(e, index, c, segment.payload);
   if (writable) [[unlikely]]

@@ -121,6 +121,13 @@ Drop Host::input(const Segment& segment) {
     ++straight_taken;
     outcome.lent = in.payload;
     outcome.writable = input_expected(c, in, context());
+  } else if (straight && is_expected_end(c, in, context())) {
+    ++straight_ends;
+    outcome.writable = input_expected_end(c, in, context());
+    outcome.peer_closed = in.flags.fin();
+    outcome.enter_time_wait = c.state == State::time_wait;
+    outcome.closed = c.state == State::closed;
+    if (outcome.closed) outcome.reason = CloseReason::graceful;
   } else {
     drop = on_segment(c, in, context(), outcome);
   }

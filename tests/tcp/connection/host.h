@@ -105,6 +105,7 @@ class Host {
   /// Takes the straight paths where the endpoint would; without, the general ones alone.
   bool straight = true;
   int straight_taken = 0;
+  int straight_ends = 0;  // segments that ended a connection, or began to
   bool connected = false;
   int ends_of_stream = 0;
   int writable = 0;

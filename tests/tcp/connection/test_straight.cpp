@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The straight paths (is_expected() with input_expected(), send_whole_queue()) do what the general
-// ones do: one random script, run once with them and once without, gives the same segments at the
-// same times, the same bytes read and the same counts.
+// The straight paths (is_expected() with input_expected(), is_expected_end() with
+// input_expected_end(), send_whole_queue()) do what the general ones do: one random script, run
+// once with them and once without, gives the same segments at the same times, the same bytes read,
+// the same ends and the same counts.
 #include <array>
 #include <random>
 #include <sstream>
@@ -16,8 +17,20 @@ struct Trace {
   std::vector<std::string> segments;
   std::string read_by_a, read_by_b;
   Counters of_a, of_b;
+  std::string ends;  // what became of both connections
   int straight = 0;  // how often a straight path was there to be taken
+  int straight_ends = 0;
 };
+
+std::string describe_end(const Host& h) {
+  std::ostringstream text;
+  text << static_cast<int>(h.c.state) << ' ' << h.ends_of_stream << ' ' << h.writable << ' '
+       << h.time_wait << ' ' << h.closed << ' ' << static_cast<int>(h.reason) << ' '
+       << h.c.snd_nxt.raw() << ' ' << h.c.rcv_nxt.raw() << ' ' << h.c.ts_recent << ' '
+       << int{h.c.acks_owed} << ' ' << h.c.flags << ' ' << h.c.srtt_us << ' ' << h.c.snd_wnd
+       << '\n';
+  return text.str();
+}
 
 std::string describe(Instant now, bool from_a, const Segment& s) {
   std::ostringstream text;
@@ -60,6 +73,9 @@ void act(Host& host, std::mt19937& random) {
     case 5:
       host.write(pattern(length, random() % 100));
       break;
+    case 6:
+      if (random() % 60 == 0) host.shut_down();
+      break;
     default:
       break;
   }
@@ -92,7 +108,9 @@ Trace run_script(std::uint32_t seed, bool straight) {
   trace.read_by_b = p.b.received;
   trace.of_a = p.a.counters;
   trace.of_b = p.b.counters;
+  trace.ends = describe_end(p.a) + describe_end(p.b);
   trace.straight = p.a.straight_taken + p.b.straight_taken;
+  trace.straight_ends = p.a.straight_ends + p.b.straight_ends;
   return trace;
 }
 
@@ -101,6 +119,7 @@ CounterWords words_of(const Counters& counters) { return std::bit_cast<CounterWo
 
 TEST(StraightPaths, DoWhatTheGeneralOnesDo) {
   int taken = 0;
+  int ends = 0;
   for (std::uint32_t seed = 1; seed <= 120; ++seed) {
     const Trace with = run_script(seed, true);
     const Trace without = run_script(seed, false);
@@ -109,9 +128,12 @@ TEST(StraightPaths, DoWhatTheGeneralOnesDo) {
     ASSERT_EQ(with.read_by_b, without.read_by_b) << "seed " << seed;
     ASSERT_EQ(words_of(with.of_a), words_of(without.of_a)) << "seed " << seed;
     ASSERT_EQ(words_of(with.of_b), words_of(without.of_b)) << "seed " << seed;
+    ASSERT_EQ(with.ends, without.ends) << "seed " << seed;
     taken += with.straight;
-    EXPECT_EQ(without.straight, 0);
+    ends += with.straight_ends;
+    EXPECT_EQ(without.straight + without.straight_ends, 0);
   }
+  EXPECT_GT(ends, 120 * 2) << "the scripts hardly ever end straight";
   EXPECT_GT(taken, 120 * 50) << "the scripts hardly ever go straight";
 }
 
