@@ -7,8 +7,8 @@
 
 #include <string>
 
-#include "tests/conformance/scripts/player.h"
-#include "tests/conformance/scripts/script.h"
+#include "tests/conformance/player/player.h"
+#include "tests/conformance/player/script.h"
 
 namespace millrace::script {
 namespace {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/conformance/scripts/player.h"
-#include "tests/conformance/scripts/script.h"
+#include "tests/conformance/player/player.h"
+#include "tests/conformance/player/script.h"
 
 namespace millrace::script {
 namespace {

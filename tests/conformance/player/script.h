@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A script as a value: what README.md of this folder describes. parse_script() makes it of text,
-// for one address family; player.h plays it.
+// A script as a value: what README.md of tests/conformance/scripts describes. parse_script() makes
+// it of text, for one address family; player.h plays it.
 #pragma once
 
 #include <cstdint>

@@ -3,8 +3,8 @@
 // `set` lines: the fields of a profile and of the endpoint that a script may choose.
 #pragma once
 
-#include "tests/conformance/scripts/script.h"
-#include "tests/conformance/scripts/words.h"
+#include "tests/conformance/player/script.h"
+#include "tests/conformance/player/words.h"
 
 namespace millrace::script {
 

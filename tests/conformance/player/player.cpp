@@ -3,7 +3,7 @@
 // One script, one endpoint. Time jumps from deadline to deadline up to the time of the next line;
 // whatever the endpoint does on the way waits in two queues, segments and events, until a line
 // expects it.
-#include "tests/conformance/scripts/player.h"
+#include "tests/conformance/player/player.h"
 
 #include <algorithm>
 #include <array>
@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "tcp/wire/parse.h"
-#include "tests/conformance/scripts/peer.h"
+#include "tests/conformance/player/peer.h"
 
 namespace millrace::script {
 namespace {

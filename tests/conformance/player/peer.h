@@ -12,7 +12,7 @@
 #include "tcp/base/four_tuple.h"
 #include "tcp/endpoint/endpoint.h"
 #include "tcp/wire/segment.h"
-#include "tests/conformance/scripts/script.h"
+#include "tests/conformance/player/script.h"
 
 namespace millrace::script {
 
@@ -39,5 +39,7 @@ struct Peer {
 /// What the endpoint sent, in the peer's numbers; learns where ours begin. `payload` and header
 /// have been through bytes.
 [[nodiscard]] Segment from_wire(Peer& peer, const tcp::SegmentOut& out);
+/// The same of a segment that came over a wire.
+[[nodiscard]] Segment from_wire(Peer& peer, const tcp::SegmentIn& in);
 
 }  // namespace millrace::script

@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "tcp/wire/segment.h"
-#include "tests/conformance/scripts/script.h"
+#include "tests/conformance/player/script.h"
 
 namespace millrace::script {
 namespace {

@@ -2,7 +2,7 @@
 //
 // Segments of the peer. The option encoder is this folder's own, so that a script can say what
 // tcp/wire/emit.h never would.
-#include "tests/conformance/scripts/peer.h"
+#include "tests/conformance/player/peer.h"
 
 #include <algorithm>
 #include <cstring>
@@ -134,6 +134,13 @@ Segment from_wire(Peer& peer, const tcp::SegmentOut& out) {
   tcp::Ports ports;
   tcp::SegmentIn in;
   MR_CHECK(tcp::parse_segment(bytes, ports, in) == Drop::none);
+  Segment s = from_wire(peer, in);
+  s.ttl = out.ttl;
+  s.dscp = out.dscp;
+  return s;
+}
+
+Segment from_wire(Peer& peer, const tcp::SegmentIn& in) {
   learn(peer, in);
   Segment s;
   s.flags = in.flags.bits;
@@ -142,8 +149,6 @@ Segment from_wire(Peer& peer, const tcp::SegmentOut& out) {
   if (in.flags.ack()) s.ack = relative(peer.isn, in.ack.raw());
   s.win = in.window;
   if (in.urgent != 0 || in.flags.urg()) s.urg = in.urgent;
-  s.ttl = out.ttl;
-  s.dscp = out.dscp;
   s.text = std::string(reinterpret_cast<const char*>(in.payload.data()), in.payload.size());
   s.options = read_options(peer, in);
   if (in.flags.syn() && peer.previous_isn) {

@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include "tests/conformance/scripts/script.h"
+#include "tests/conformance/player/script.h"
 
 namespace millrace::script {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Settings by name, in three tables: switches, times and numbers.
-#include "tests/conformance/scripts/settings.h"
+#include "tests/conformance/player/settings.h"
 
 #include <array>
 #include <string>

@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "tcp/wire/segment.h"
-#include "tests/conformance/scripts/script.h"
-#include "tests/conformance/scripts/settings.h"
-#include "tests/conformance/scripts/words.h"
+#include "tests/conformance/player/script.h"
+#include "tests/conformance/player/settings.h"
+#include "tests/conformance/player/words.h"
 
 namespace millrace::script {
 namespace {

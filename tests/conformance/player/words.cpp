@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // A line to its words: blanks and commas separate, brackets stand for themselves, # ends the line.
-#include "tests/conformance/scripts/words.h"
+#include "tests/conformance/player/words.h"
 
 #include <charconv>
 #include <cmath>
 
-#include "tests/conformance/scripts/script.h"
+#include "tests/conformance/player/script.h"
 
 namespace millrace::script {
 namespace {
