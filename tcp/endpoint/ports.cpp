@@ -24,10 +24,22 @@ EphemeralPorts::EphemeralPorts(SipKey key, std::uint16_t first, std::uint16_t la
   }
 }
 
-EphemeralPorts::Spot EphemeralPorts::spot(const FourTuple& tuple) {
+std::uint64_t EphemeralPorts::hash_of(const FourTuple& tuple) {
+  // The last bytes of the addresses: those in which the hosts of one network differ.
+  const std::uint64_t ends = (tuple.local.words().low ^ tuple.remote.words().low) >> 56;
+  Memo& memo = memos_[(ends ^ tuple.remote_port) % kMemos];
+  if (memo.remote_port == tuple.remote_port && memo.local == tuple.local &&
+      memo.remote == tuple.remote) {
+    return memo.hash;
+  }
   FourTuple destination = tuple;
   destination.local_port = 0;
-  const std::uint64_t hash = tuple_siphash<2, 4>(key_, destination);
+  memo = {tuple.local, tuple.remote, tuple.remote_port, tuple_siphash<2, 4>(key_, destination)};
+  return memo.hash;
+}
+
+EphemeralPorts::Spot EphemeralPorts::spot(const FourTuple& tuple) {
+  const std::uint64_t hash = hash_of(tuple);
   // Halves of one keyed hash: the low one is where this destination begins, the high one names
   // its cell. The cell's own bits are not part of the beginning.
   const auto begin = static_cast<std::uint32_t>(hash);

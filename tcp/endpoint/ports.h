@@ -60,7 +60,7 @@ class EphemeralPorts {
   }
 
   [[nodiscard]] std::uint32_t count() const { return count_; }
-  [[nodiscard]] std::size_t bytes() const { return cells_.size() * sizeof(Cell); }
+  [[nodiscard]] std::size_t bytes() const { return cells_.size() * sizeof(Cell) + sizeof(memos_); }
   [[nodiscard]] bool contains(std::uint16_t port) const {
     return port >= first_ && port - first_ < static_cast<int>(count_);
   }
@@ -85,6 +85,16 @@ class EphemeralPorts {
   };
   struct Search;
 
+  /// The hash of a destination that was asked for lately. A memo: it changes what choosing costs,
+  /// never what it says. Who opens many connections opens them to few destinations.
+  struct Memo {
+    Address local, remote;
+    std::uint32_t remote_port = 0x1'0000;  // none has it
+    std::uint64_t hash = 0;
+  };
+  static constexpr std::size_t kMemos = 64;
+
+  [[nodiscard]] std::uint64_t hash_of(const FourTuple& tuple);
   [[nodiscard]] Spot spot(const FourTuple& tuple);
   [[nodiscard]] std::uint16_t port_at(std::uint32_t offset) const {
     return static_cast<std::uint16_t>(first_ + offset);
@@ -101,6 +111,7 @@ class EphemeralPorts {
   std::uint32_t count_;
   std::uint32_t short_cells_ = 0;
   std::vector<Cell> cells_;
+  std::array<Memo, kMemos> memos_{};
 };
 
 template <typename Look>

@@ -50,6 +50,28 @@ struct Used {
   }
 };
 
+// What is remembered of a destination must not depend on who else was asked for.
+TEST(EphemeralPorts, AreThoseOfTheDestinationWhoeverComesBetween) {
+  for (const bool ipv6 : {false, true}) {
+    EphemeralPorts alone(kKey, kFirst, kLast);
+    EphemeralPorts among(kKey, kFirst, kLast);
+    const FourTuple wanted = destination(0, ipv6);
+    std::vector<FourTuple> others(3, wanted);
+    others[0].remote_port += 64;
+    std::swap(others[1].local, others[1].remote);
+    // The same last byte, another network.
+    others[2].local = ipv6 ? Address::v6({0x20, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})
+                           : Address::v4(0xC6130001);
+    Used of_alone;
+    Used of_among;
+    Used of_others;
+    for (int i = 0; i < 20; ++i) {
+      for (const FourTuple& other : others) (void)of_others.choose(among, other);
+      EXPECT_EQ(of_among.choose(among, wanted).port, of_alone.choose(alone, wanted).port);
+    }
+  }
+}
+
 TEST(EphemeralPorts, GivesEveryPortOfTheRangeOnce) {
   for (const bool ipv6 : {false, true}) {
     EphemeralPorts ports(kKey, kFirst, kLast);
