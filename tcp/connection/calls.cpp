@@ -31,6 +31,13 @@ namespace {
   return false;
 }
 
+// With a SendState at hand.
+void queue_fin(Connection& c) {
+  c.set(Connection::kFinQueued);
+  c.clear(Connection::kWriteBlocked);
+  if (c.send_timer == SendTimer::memory) c.send_timer = SendTimer::none;
+}
+
 void release_receive_state(Connection& c, const Context& context) {
   if (c.receive == kNil) return;
   Stores& stores = context.stores;
@@ -49,10 +56,18 @@ void shut_down_sending(Connection& c, const Context& context, Outcome& outcome) 
     // A FIN that cannot be sent again is no FIN.
     return abort_connection(c, CloseReason::no_memory, context, outcome);
   }
-  c.set(Connection::kFinQueued);
-  c.clear(Connection::kWriteBlocked);
-  if (c.send_timer == SendTimer::memory) c.send_timer = SendTimer::none;
+  queue_fin(c);
   enter_closing_state(c);
+}
+
+bool close_straight(Connection& c, const Context& context) {
+  const bool established = c.state == State::established;
+  if (!established && c.state != State::close_wait) return false;
+  if (c.receive != kNil || !ensure_send_state(c, context)) return false;
+  c.set(Connection::kOwnerGone);
+  queue_fin(c);
+  c.state = established ? State::fin_wait_1 : State::last_ack;
+  return true;
 }
 
 void close_by_owner(Connection& c, const Context& context, Outcome& outcome) {

@@ -36,6 +36,9 @@ void shut_down_sending(Connection& c, const Context& context, Outcome& outcome);
 /// The owner is gone: shut_down_sending, and unread bytes turn it into an abort with reason
 /// unread_data (RFC 9293 §3.6.1, RFC 2525 §2.17).
 void close_by_owner(Connection& c, const Context& context, Outcome& outcome);
+/// The same where it is usual: ESTABLISHED or CLOSE-WAIT, nothing unread or out of order, a
+/// SendState to be had. False, and nothing done, if it is not that.
+[[nodiscard]] bool close_straight(Connection& c, const Context& context);
 /// ABORT (§3.10.5): RST owed where the state calls for one, queues freed, outcome.closed.
 void abort_connection(Connection& c, CloseReason reason, const Context& context, Outcome& outcome);
 

@@ -45,6 +45,7 @@ Drop take_syn(Connection& c, const SegmentIn& segment, AckVerdict ack, const Con
     // The window of a SYN is not scaled (RFC 7323 §2.2).
     syn_acknowledged(c, segment, segment.window, context, outcome);
     ack_progress_now(c);
+    if (segment.payload.empty() && !segment.flags.fin()) return Drop::none;
     // "If there are other controls or text ... continue processing at the sixth step."
     return take_text(c, {segment.seq + 1, segment.payload, segment.flags.fin()}, context, outcome);
   }

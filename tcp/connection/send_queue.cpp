@@ -111,6 +111,28 @@ void block_writer(Connection& c, const Context& context) {
   if (c.send == kNil) arm_idle_timer(c, context);
 }
 
+// What write_first() is not: a queue that holds something already, a long write, no block.
+[[gnu::noinline]] std::size_t enqueue_more(Connection& c, std::span<const std::byte> bytes,
+                                           bool copy, bool had_none, const Context& context) {
+  SendState& st = context.stores.send[c.send];
+  const std::uint32_t limit = context.config.send_buffer;
+  const std::size_t room = st.queued_bytes < limit ? limit - st.queued_bytes : 0;
+  const std::span<const std::byte> fits = bytes.first(std::min(bytes.size(), room));
+  std::size_t taken = 0;
+  if (copy || !is_worth_referring_to(st, fits)) {
+    taken = append_copy(st, context.stores, fits);
+  } else if (append_reference(st, context.stores, fits)) {
+    taken = fits.size();
+  }
+  st.queued_bytes += static_cast<std::uint32_t>(taken);
+  if (had_none && taken == 0) {
+    context.stores.send.free(c.send);
+    c.send = kNil;
+  }
+  if (taken < bytes.size()) block_writer(c, context);
+  return taken;
+}
+
 }  // namespace
 
 bool ensure_send_state(Connection& c, const Context& context) {
@@ -244,23 +266,10 @@ std::size_t enqueue(Connection& c, std::span<const std::byte> bytes, bool copy,
     return 0;
   }
   SendState& st = context.stores.send[c.send];
-  const std::uint32_t limit = context.config.send_buffer;
-  if (bytes.size() <= limit && write_first(st, context.stores, bytes, copy)) return bytes.size();
-  const std::size_t room = st.queued_bytes < limit ? limit - st.queued_bytes : 0;
-  const std::span<const std::byte> fits = bytes.first(std::min(bytes.size(), room));
-  std::size_t taken = 0;
-  if (copy || !is_worth_referring_to(st, fits)) {
-    taken = append_copy(st, context.stores, fits);
-  } else if (append_reference(st, context.stores, fits)) {
-    taken = fits.size();
+  if (bytes.size() <= context.config.send_buffer && write_first(st, context.stores, bytes, copy)) {
+    return bytes.size();
   }
-  st.queued_bytes += static_cast<std::uint32_t>(taken);
-  if (had_none && taken == 0) {
-    context.stores.send.free(c.send);
-    c.send = kNil;
-  }
-  if (taken < bytes.size()) block_writer(c, context);
-  return taken;
+  return enqueue_more(c, bytes, copy, had_none, context);
 }
 
 }  // namespace millrace::tcp

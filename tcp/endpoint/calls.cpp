@@ -21,12 +21,16 @@ namespace {
 }
 
 /// Runs `call(connection, context, outcome)` and applies what it did.
-template <typename Call>
-void call_and_apply(EndpointImpl& e, std::uint32_t index, Connection& c, Call&& call) {
+[[gnu::noinline]] void call_and_apply(EndpointImpl& e, std::uint32_t index, Connection& c,
+                                      void (*call)(Connection&, const Context&, Outcome&)) {
   const State before = c.state;
   Outcome outcome;
   call(c, e.context_of(c), outcome);
   apply(e, index, c, before, outcome);
+}
+
+void abort_unread(Connection& c, const Context& context, Outcome& outcome) {
+  abort_connection(c, CloseReason::unread_data, context, outcome);
 }
 
 /// Aborts what is left of the connection then. Ids of those that ended before are dropped when
@@ -123,13 +127,14 @@ void Endpoint::close(ConnectionId id) {
   }
   const Duration linger = e.profile(c->profile).linger;
   if (linger == Duration::zero()) return abort_by_endpoint(e, id.index, *c, CloseReason::aborted);
-  call_and_apply(e, id.index, *c, [&](Connection& cc, const Context& context, Outcome& outcome) {
-    if (unread) {
-      abort_connection(cc, CloseReason::unread_data, context, outcome);
-    } else {
-      close_by_owner(cc, context, outcome);
-    }
-  });
+  const State before = c->state;
+  if (!unread && close_straight(*c, e.context_of(*c))) [[likely]] {
+    --e.states.of(before);
+    ++e.states.of(c->state);
+    mark_dirty(e, id.index, *c);
+  } else {
+    call_and_apply(e, id.index, *c, unread ? abort_unread : close_by_owner);
+  }
   if (linger > Duration::zero() && !is_over(*c)) linger_until(e, e.now + linger, id);
 }
 

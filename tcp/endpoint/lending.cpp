@@ -241,7 +241,10 @@ bool consume_whole(EndpointImpl& e, ConnectionId id, std::size_t bytes) {
   return true;
 }
 
-void consume_bytes(EndpointImpl& e, std::uint32_t index, Connection& c, std::size_t bytes) {
+// Out of line, here and where enqueue_more() is: what is rare would else be paid for at each call,
+// in registers to be saved.
+[[gnu::noinline]] void consume_bytes(EndpointImpl& e, std::uint32_t index, Connection& c,
+                                     std::size_t bytes) {
   std::size_t left = consume_shown(e, index, c, bytes);
   if (!is_readable(c)) return;
   if (left != 0 && c.receive != kNil) {

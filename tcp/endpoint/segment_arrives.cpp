@@ -63,8 +63,8 @@ Drop on_unowned_segment(EndpointImpl& e, std::uint64_t hash, const FourTuple& tu
 }
 
 /// The usual end of a connection, or a step towards it.
-[[gnu::noinline]] Drop deliver_end(EndpointImpl& e, std::uint32_t index, Connection& c,
-                                   const SegmentIn& segment, const Context& context) {
+[[gnu::always_inline]] inline Drop deliver_end(EndpointImpl& e, std::uint32_t index, Connection& c,
+                                               const SegmentIn& segment, const Context& context) {
   const State before = c.state;
   const bool writable = input_expected_end(c, segment, context);
   if (!c.has(Connection::kOwnerGone)) {
@@ -95,19 +95,23 @@ Drop on_unowned_segment(EndpointImpl& e, std::uint64_t hash, const FourTuple& tu
   return drop;
 }
 
-[[gnu::always_inline]] inline Drop deliver(EndpointImpl& e, std::uint32_t index, Connection& c,
-                                           const SegmentIn& segment) {
-  const Context context = e.context_of(c);
-  if (!is_expected(c, segment, context)) {
-    if (is_expected_end(c, segment, context)) return deliver_end(e, index, c, segment, context);
-    return deliver_unexpected(e, index, c, segment);
-  }
+[[gnu::always_inline]] inline Drop deliver_expected(EndpointImpl& e, std::uint32_t index,
+                                                    Connection& c, const SegmentIn& segment,
+                                                    const Context& context) {
   const bool writable = input_expected(c, segment, context);
   if (!segment.payload.empty()) lend(e, index, c, segment.payload);
   if (writable) [[unlikely]]
     e.events.add(e.id_of(index, c), c.user, EventKind::writable);
   mark_dirty(e, index, c);
   return Drop::none;
+}
+
+[[gnu::always_inline]] inline Drop deliver(EndpointImpl& e, std::uint32_t index, Connection& c,
+                                           const SegmentIn& segment) {
+  const Context context = e.context_of(c);
+  if (is_expected(c, segment, context)) return deliver_expected(e, index, c, segment, context);
+  if (is_expected_end(c, segment, context)) return deliver_end(e, index, c, segment, context);
+  return deliver_unexpected(e, index, c, segment);
 }
 
 }  // namespace
@@ -118,7 +122,9 @@ EntryRef find_entry(const EndpointImpl& e, std::uint64_t hash, const FourTuple& 
 
 Drop on_connection_segment(EndpointImpl& e, std::uint32_t index, Connection& c,
                            const SegmentIn& segment) {
-  return deliver(e, index, c, segment);
+  const Context context = e.context_of(c);
+  if (is_expected(c, segment, context)) return deliver_expected(e, index, c, segment, context);
+  return deliver_unexpected(e, index, c, segment);
 }
 
 std::uint64_t Endpoint::hash(const FourTuple& tuple) const {

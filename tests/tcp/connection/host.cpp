@@ -201,7 +201,11 @@ void Host::shut_down() {
 
 void Host::close() {
   Outcome outcome;
-  close_by_owner(c, context(), outcome);
+  if (straight && close_straight(c, context())) {
+    ++straight_ends;
+  } else {
+    close_by_owner(c, context(), outcome);
+  }
   apply(outcome);
 }
 

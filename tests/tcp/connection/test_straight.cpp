@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The straight paths (is_expected() with input_expected(), is_expected_end() with
-// input_expected_end(), send_whole_queue()) do what the general ones do: one random script, run
-// once with them and once without, gives the same segments at the same times, the same bytes read,
-// the same ends and the same counts.
+// input_expected_end(), close_straight(), send_whole_queue()) do what the general ones do: one
+// random script, run once with them and once without, gives the same segments at the same times,
+// the same bytes read, the same ends and the same counts.
 #include <array>
 #include <random>
 #include <sstream>
@@ -75,6 +75,7 @@ void act(Host& host, std::mt19937& random) {
       break;
     case 6:
       if (random() % 60 == 0) host.shut_down();
+      if (random() % 200 == 0) host.close();
       break;
     default:
       break;
@@ -100,6 +101,7 @@ Trace run_script(std::uint32_t seed, bool straight) {
   p.a.reads = p.b.reads = true;
   for (Host* h : {&p.a, &p.b}) {
     h->read_all();
+    if (random() % 2 == 0) h->close();
     h->shut_down();
     p.run_for(std::chrono::milliseconds(random() % 100));
   }
