@@ -50,6 +50,25 @@ void HalfOpen::add_profile(const TcpConfig& config) {
   of_profile_.push_back(of);
 }
 
+void HalfOpen::append(std::uint32_t index, std::uint32_t now_us) {
+  Entry& e = entry(index);
+  Queue& queue = queues_[queue_of(e.state)];
+  e.sent_us = now_us;
+  e.next = kNil;
+  e.prev = queue.last;
+  (queue.last == kNil ? queue.first : entry(queue.last).next) = index;
+  queue.last = index;
+  const std::uint32_t deadline_us = queue.deadline_us(e);
+  if (!reached(deadline_us, earliest_us_)) earliest_us_ = deadline_us;
+}
+
+void HalfOpen::unlink(std::uint32_t index) {
+  const Entry& e = entry(index);
+  Queue& queue = queues_[queue_of(e.state)];
+  (e.prev == kNil ? queue.first : entry(e.prev).next) = e.next;
+  (e.next == kNil ? queue.last : entry(e.next).prev) = e.prev;
+}
+
 EntryRef HalfOpen::insert(const FourTuple& tuple, const HalfOpenState& state, Instant now) {
   if (size() == capacity()) {
     ++stats_.refused;
@@ -111,25 +130,6 @@ void HalfOpen::release(EntryRef ref) {
     v4_.free(index);
   }
   ++stats_.released;
-}
-
-void HalfOpen::append(std::uint32_t index, std::uint32_t now_us) {
-  Entry& e = entry(index);
-  Queue& queue = queues_[queue_of(e.state)];
-  e.sent_us = now_us;
-  e.next = kNil;
-  e.prev = queue.last;
-  (queue.last == kNil ? queue.first : entry(queue.last).next) = index;
-  queue.last = index;
-  const std::uint32_t deadline_us = queue.deadline_us(e);
-  if (!reached(deadline_us, earliest_us_)) earliest_us_ = deadline_us;
-}
-
-void HalfOpen::unlink(std::uint32_t index) {
-  const Entry& e = entry(index);
-  Queue& queue = queues_[queue_of(e.state)];
-  (e.prev == kNil ? queue.first : entry(e.prev).next) = e.next;
-  (e.next == kNil ? queue.last : entry(e.next).prev) = e.prev;
 }
 
 std::size_t HalfOpen::due(Instant now, std::span<Due> out) {

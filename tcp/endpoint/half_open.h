@@ -180,8 +180,8 @@ class HalfOpen {
   [[nodiscard]] std::uint32_t& count_of(std::uint16_t listener) const {
     return reinterpret_cast<std::uint32_t*>(by_listener_.data())[listener];
   }
-  void append(std::uint32_t index, std::uint32_t now_us);
-  void unlink(std::uint32_t index);
+  [[gnu::always_inline]] inline void append(std::uint32_t index, std::uint32_t now_us);
+  [[gnu::always_inline]] inline void unlink(std::uint32_t index);
   std::size_t due_of(std::size_t queue, std::uint32_t now_us, std::span<Due> out);
   void find_earliest();
 

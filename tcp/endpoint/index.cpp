@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Changes to the index. Lookups are in the header.
+// What is rare: full buckets, taking out, and the making. The rest is in the header, in line.
 #include "tcp/endpoint/index.h"
 
 #include <algorithm>
@@ -37,22 +37,7 @@ Index::Index(std::uint32_t capacity) : capacity_(capacity) {
   pages_ = ReservedPages(bucket_count_ * sizeof(Bucket));
 }
 
-Index::Place Index::locate(std::uint64_t hash, EntryRef ref) const {
-  Walk w = start(hash);
-  for (std::uint32_t probe = 0; probe < kMaxProbes; ++probe, advance(w)) {
-    Bucket& b = buckets()[w.bucket];
-    for (unsigned left = agreeing(b, hash); left != 0; left &= left - 1) {
-      const auto slot = static_cast<unsigned>(__builtin_ctz(left));
-      if (b.refs[slot] == ref.bits()) return {&b, slot, probe};
-    }
-    if (b.overflow == 0) break;
-  }
-  return {};
-}
-
-bool Index::insert(std::uint64_t hash, EntryRef ref) {
-  MR_DCHECK(ref.exists());
-  if (size_ == capacity_) return false;
+bool Index::insert_beyond(std::uint64_t hash, EntryRef ref) {
   Walk w = start(hash);
   std::uint32_t probe = 0;
   while (buckets()[w.bucket].used == kAllUsed) {
@@ -62,20 +47,13 @@ bool Index::insert(std::uint64_t hash, EntryRef ref) {
     }
     advance(w);
   }
-  Bucket& b = buckets()[w.bucket];
-  const auto slot = static_cast<unsigned>(__builtin_ctz(~unsigned{b.used}));
-  b.used = static_cast<std::uint16_t>(b.used | (1U << slot));
-  b.tags[slot] = tag(hash);
-  b.refs[slot] = ref.bits();
-  ++size_;
-  if (probe != 0) [[unlikely]] {
-    ++stats_.displaced;
-    stats_.max_probes = std::max(stats_.max_probes, probe + 1);
-    // Only now, because a refused insert must leave no trace.
-    for (Walk passed = start(hash); probe > 0; --probe, advance(passed)) {
-      std::uint16_t& overflow = buckets()[passed.bucket].overflow;
-      if (overflow != kStuck) ++overflow;
-    }
+  put(buckets()[w.bucket], hash, ref);
+  ++stats_.displaced;
+  stats_.max_probes = std::max(stats_.max_probes, probe + 1);
+  // Only now, because a refused insert must leave no trace.
+  for (Walk passed = start(hash); probe > 0; --probe, advance(passed)) {
+    std::uint16_t& overflow = buckets()[passed.bucket].overflow;
+    if (overflow != kStuck) ++overflow;
   }
   return true;
 }
@@ -90,13 +68,6 @@ bool Index::erase(std::uint64_t hash, EntryRef ref) {
     std::uint16_t& overflow = buckets()[passed.bucket].overflow;
     if (overflow != kStuck) --overflow;
   }
-  return true;
-}
-
-bool Index::replace(std::uint64_t hash, EntryRef old, EntryRef now) {
-  const Place place = locate(hash, old);
-  if (place.bucket == nullptr) return false;
-  place.bucket->refs[place.slot] = now.bits();
   return true;
 }
 

@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "tcp/base/check.h"
 #include "tcp/base/pool.h"
 
 namespace millrace::tcp {
@@ -142,6 +143,10 @@ class Index {
     std::uint32_t distance = 0;  // buckets passed on the way
   };
   [[nodiscard]] Place locate(std::uint64_t hash, EntryRef ref) const;
+  /// Puts an entry into a bucket that is not full.
+  void put(Bucket& b, std::uint64_t hash, EntryRef ref);
+  /// insert() where the home bucket is full.
+  [[nodiscard]] bool insert_beyond(std::uint64_t hash, EntryRef ref);
 
   ReservedPages pages_;
   std::uint64_t bucket_count_ = 0;
@@ -165,6 +170,44 @@ template <typename Matches>
     w.step = step(hash);  // only now: nearly all lookups end in the first bucket
   }
   return {};
+}
+
+inline Index::Place Index::locate(std::uint64_t hash, EntryRef ref) const {
+  Walk w = start(hash);
+  for (std::uint32_t probe = 0; probe < kMaxProbes; ++probe, advance(w)) {
+    Bucket& b = buckets()[w.bucket];
+    for (unsigned left = agreeing(b, hash); left != 0; left &= left - 1) {
+      const auto slot = static_cast<unsigned>(__builtin_ctz(left));
+      if (b.refs.data()[slot] == ref.bits()) return {&b, slot, probe};
+    }
+    if (b.overflow == 0) break;
+  }
+  return {};
+}
+
+inline void Index::put(Bucket& b, std::uint64_t hash, EntryRef ref) {
+  const auto slot = static_cast<unsigned>(__builtin_ctz(~unsigned{b.used}));
+  b.used = static_cast<std::uint16_t>(b.used | (1U << slot));
+  b.tags.data()[slot] = tag(hash);
+  b.refs.data()[slot] = ref.bits();
+  ++size_;
+}
+
+inline bool Index::insert(std::uint64_t hash, EntryRef ref) {
+  MR_DCHECK(ref.exists());
+  if (size_ == capacity_) return false;
+  Bucket& b = buckets()[home(hash)];
+  if (b.used == kAllUsed) [[unlikely]]
+    return insert_beyond(hash, ref);
+  put(b, hash, ref);
+  return true;
+}
+
+inline bool Index::replace(std::uint64_t hash, EntryRef old, EntryRef now) {
+  const Place place = locate(hash, old);
+  if (place.bucket == nullptr) return false;
+  place.bucket->refs.data()[place.slot] = now.bits();
+  return true;
 }
 
 }  // namespace millrace::tcp

@@ -45,31 +45,6 @@ void tell_application(EndpointImpl& e, std::uint32_t index, const Connection& c,
 
 }  // namespace
 
-std::uint32_t create_connection(EndpointImpl& e, const FourTuple& tuple, std::uint8_t profile,
-                                std::uint32_t user) {
-  const std::uint32_t index = e.connections.create();
-  if (index == kNil) return kNil;
-  Connection& c = e.connections[index];
-  if (tuple.local.is_v4()) [[likely]] {
-    c.tuple = pack_v4(tuple);
-  } else {
-    const std::uint32_t pair = e.stores.pairs.create();
-    if (pair == kNil) {
-      e.connections.free(index);
-      return kNil;
-    }
-    e.stores.pairs[pair] = {tuple.local, tuple.remote};
-    c.tuple = {pair, 0, tuple.local_port, tuple.remote_port};
-    c.set(Connection::kIpv6);
-  }
-  std::uint16_t& generation = e.generations[index];
-  if (++generation == 0) generation = 1;
-  c.generation = generation;
-  c.profile = profile;
-  c.user = user;
-  return index;
-}
-
 void discard_connection(EndpointImpl& e, std::uint32_t index) {
   Connection& c = e.connections[index];
   if (c.receive != kNil || c.send != kNil) release_cold(c, e.context_of(c));

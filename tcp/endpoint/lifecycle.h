@@ -14,8 +14,30 @@
 namespace millrace::tcp {
 
 /// An object for `tuple`, in no table yet; kNil if a pool is empty.
-[[nodiscard]] std::uint32_t create_connection(EndpointImpl& e, const FourTuple& tuple,
-                                              std::uint8_t profile, std::uint32_t user);
+[[nodiscard]] inline std::uint32_t create_connection(EndpointImpl& e, const FourTuple& tuple,
+                                                     std::uint8_t profile, std::uint32_t user) {
+  const std::uint32_t index = e.connections.create();
+  if (index == kNil) return kNil;
+  Connection& c = e.connections[index];
+  if (tuple.local.is_v4()) [[likely]] {
+    c.tuple = pack_v4(tuple);
+  } else {
+    const std::uint32_t pair = e.stores.pairs.create();
+    if (pair == kNil) {
+      e.connections.free(index);
+      return kNil;
+    }
+    e.stores.pairs[pair] = {tuple.local, tuple.remote};
+    c.tuple = {pair, 0, tuple.local_port, tuple.remote_port};
+    c.set(Connection::kIpv6);
+  }
+  std::uint16_t& generation = e.generations[index];
+  if (++generation == 0) generation = 1;
+  c.generation = generation;
+  c.profile = profile;
+  c.user = user;
+  return index;
+}
 /// Takes back what create_connection() made, before anyone has seen it.
 void discard_connection(EndpointImpl& e, std::uint32_t index);
 
