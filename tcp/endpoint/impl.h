@@ -88,6 +88,8 @@ struct EndpointImpl {
   std::size_t data_cursor = 0;    // no event before it has bytes that are not consumed
   std::size_t closed_events = 0;  // in `events`
   std::uint64_t data_filter = 0;  // bit (index mod 64) is set if a connection has a data event
+  std::array<std::size_t, 64>
+      last_data{};  // where the latest of these is: meaningful where the bit is set
   std::uint32_t iteration = 0;
 
   std::array<TimeWaitGone, 256> gone;  // scratch of advance()

@@ -51,6 +51,11 @@ void add_data_event(EndpointImpl& e, std::uint32_t index, const Connection& c, s
   event.listener.index = bits;
   event.bytes = bytes;
   e.data_filter |= filter_bit(index);
+  e.last_data.data()[index % 64] = e.events.size() - 1;
+}
+/// False: no data event from the cursor on is the connection's. One look instead of one at each.
+[[nodiscard]] bool may_have_data_ahead(const EndpointImpl& e, std::uint32_t index) {
+  return may_have_data(e, index) && e.last_data.data()[index % 64] >= e.data_cursor;
 }
 
 /// A connection that can still give bytes to its application.
@@ -108,7 +113,7 @@ std::size_t consume_shown(EndpointImpl& e, std::uint32_t index, Connection& c, s
 }
 
 [[nodiscard]] bool has_shown_left(EndpointImpl& e, std::uint32_t index) {
-  if (!may_have_data(e, index)) return false;
+  if (!may_have_data_ahead(e, index)) return false;
   for (std::size_t i = e.data_cursor; i < e.events.size(); ++i) {
     if (is_data_of(e.events[i], index) && left_of(e, i) != 0) return true;
   }
@@ -199,6 +204,7 @@ void withdraw_unread(EndpointImpl& e, std::uint32_t index) {
 bool stop_reading(EndpointImpl& e, std::uint32_t index, Connection& c) {
   if (!may_have_data(e, index)) return false;
   if (c.receive != kNil) take_all_deferred(e, index, c);
+  if (!may_have_data_ahead(e, index)) return false;
   bool was_left = false;
   for (std::size_t i = e.data_cursor; i < e.events.size(); ++i) {
     if (!is_data_of(e.events[i], index)) continue;
@@ -289,8 +295,11 @@ void settle_events(EndpointImpl& e) {
   e.events.drop_front(e.shown);
   if (e.data_filter != 0) {
     e.data_filter = 0;
-    for (const Event& event : e.events.all()) {
-      if (event.kind == EventKind::data) e.data_filter |= filter_bit(event.connection.index);
+    for (std::size_t i = 0; i < e.events.size(); ++i) {
+      if (e.events[i].kind != EventKind::data) continue;
+      const std::uint32_t index = e.events[i].connection.index;
+      e.data_filter |= filter_bit(index);
+      e.last_data.data()[index % 64] = i;
     }
     for (std::size_t i = 0, kept = e.events.size(); i < kept; ++i) {
       if (e.events[i].kind == EventKind::data && left_of(e, i) == 0) show_next(e, e.events[i]);
