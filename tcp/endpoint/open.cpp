@@ -13,15 +13,19 @@ namespace millrace::tcp {
 namespace {
 
 /// An address that one host can have: not unspecified, multicast, broadcast or reserved.
-[[nodiscard]] bool is_unicast(const Address& a) {
-  if (a.is_unspecified()) return false;
-  if (a.is_v4()) return a.to_v4() < 0xe000'0000;  // 224.0.0.0 and above
-  return a.bytes()[0] != 0xff;
+[[nodiscard]] bool is_unicast_v4(const Address& a) {
+  return a.to_v4() - 1 < 0xe000'0000 - 1;  // 224.0.0.0 and above, and 0 by wrapping around
+}
+[[nodiscard]] bool is_unicast_v6(const Address& a) {
+  return !a.is_unspecified() && a.bytes()[0] != 0xff;
 }
 
 [[nodiscard]] bool is_good(const OpenRequest& r) {
-  return is_unicast(r.local) && is_unicast(r.remote) && r.local.is_v4() == r.remote.is_v4() &&
-         r.local != r.remote && r.remote_port != 0;
+  if (r.local == r.remote || r.remote_port == 0) return false;
+  if (r.local.is_v4()) {
+    return r.remote.is_v4() && is_unicast_v4(r.local) && is_unicast_v4(r.remote);
+  }
+  return !r.remote.is_v4() && is_unicast_v6(r.local) && is_unicast_v6(r.remote);
 }
 
 /// What a tuple is to an active open, and its place in the index.
