@@ -221,7 +221,10 @@ void FleetImpl::note_cores(std::size_t end, const EndConfig& config) {
   std::uint64_t reserved = 0;
   for (const auto& slot : ends_[end].slots) reserved += slot->endpoint->memory().reserved_bytes;
   std::string cores;
-  for (const int core : config.cores) cores += (cores.empty() ? "" : ",") + std::to_string(core);
+  for (const int core : config.cores) {
+    if (!cores.empty()) cores += ',';
+    cores += std::to_string(core);
+  }
   notes_.push_back("End " + std::to_string(end) + ": cores " + cores + ", " +
                    devices_[end].steering_name + ", " + std::to_string(reserved >> 20) +
                    " MiB of address space for connections.");
