@@ -47,7 +47,7 @@ WorkerImpl::Incoming* WorkerImpl::take_segment(const net::Packet& packet) {
   in.segment.ecn = packet.ecn;
   in.tuple = {packet.destination, packet.source, ports.destination, ports.source};
   in.pieces = 1;
-  in.hash = endpoint_.hash(in.tuple);
+  in.hash = hash_(in.tuple);
   endpoint_.prefetch(in.hash);
   ++incoming_count_;
   return &in;

@@ -28,6 +28,7 @@ WorkerImpl::WorkerImpl(const WorkerConfig& config, Port& port, tcp::Endpoint& en
     : config_(config),
       port_(port),
       endpoint_(endpoint),
+      hash_(endpoint.hasher()),
       app_(app),
       inbox_(inbox),
       info_(port.info()),

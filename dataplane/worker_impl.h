@@ -97,6 +97,7 @@ class WorkerImpl final : public net::FrameSink {
   WorkerConfig config_;
   Port& port_;
   tcp::Endpoint& endpoint_;
+  tcp::TupleHasher hash_;  // the endpoint's
   tcp::App& app_;
   Inbox* inbox_;
   const PortInfo& info_;

@@ -23,6 +23,7 @@
 #include "tcp/base/time.h"
 #include "tcp/connection/config.h"
 #include "tcp/endpoint/app.h"
+#include "tcp/endpoint/tuple_hash.h"
 #include "tcp/wire/segment.h"
 
 namespace millrace::tcp {
@@ -210,6 +211,8 @@ class Endpoint {
   // ---- the worker's side, in the order of an iteration
   /// Keyed hash of a tuple; computed once per segment and handed to prefetch() and input().
   [[nodiscard]] std::uint64_t hash(const FourTuple& tuple) const;
+  /// The same for a worker that does so in line.
+  [[nodiscard]] TupleHasher hasher() const;
   void prefetch(std::uint64_t hash) const;
   /// One segment whose checksum is good and whose local address is ours. `segment.payload` must
   /// stay valid until settle().

@@ -131,6 +131,8 @@ std::uint64_t Endpoint::hash(const FourTuple& tuple) const {
   return tuple_hash(impl_->config.secrets.table, tuple);
 }
 
+TupleHasher Endpoint::hasher() const { return TupleHasher(impl_->config.secrets.table); }
+
 void Endpoint::prefetch(std::uint64_t hash) const { impl_->index.prefetch(hash); }
 
 Drop Endpoint::input(std::uint64_t hash, const FourTuple& tuple, const SegmentIn& segment,

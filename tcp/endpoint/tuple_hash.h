@@ -55,4 +55,16 @@ template <int C, int D>
   return tuple_siphash_v4<1, 3>(key, t);
 }
 
+/// The hash of one endpoint's index, for who computes it beside the endpoint, in line.
+class TupleHasher {
+ public:
+  explicit TupleHasher(SipKey key) : key_(key) {}
+  [[nodiscard, gnu::always_inline]] std::uint64_t operator()(const FourTuple& t) const {
+    return tuple_hash(key_, t);
+  }
+
+ private:
+  SipKey key_;  // never printed, logged or exported
+};
+
 }  // namespace millrace::tcp
