@@ -20,6 +20,11 @@ void back_off(Connection& c, const Context& context) {
   constexpr unsigned kMost = 63;
   if (c.backoff < kMost) c.backoff = (c.backoff + 1U) & kMost;
   c.send_deadline = deadline_after(context.now, retransmission_timeout(c, context.config));
+  const Duration limit = context.config.user_timeout;
+  if (limit == Duration::zero()) return;
+  // The user timeout is not to be overslept (RFC 5482 §1).
+  const Tick end = context.stores.send[c.send].unacked_since + ticks_for(limit);
+  if (tick_before(end, c.send_deadline)) c.send_deadline = end;
 }
 
 [[nodiscard]] bool user_timeout_passed(const SendState& st, const Context& context) {

@@ -332,7 +332,6 @@ def fresh(c, port):
     c.get(fd, SOL, socket.SO_TYPE, 2)
     c.get(fd, SOL, 9999)
     c.get(fd, TCP, 9999)
-    c.get(fd, SOL, socket.SO_TYPE, -1)
     c.set(fd, SOL, 9999, 1)
     c.set(fd, TCP, 9999, 1)
     c.bind(fd, port)
@@ -436,6 +435,25 @@ def options(c, port):
     c.note(peer.getsockopt(TCP, socket.TCP_MAXSEG))
 
 
+def info(c, port):
+    def note(fd):
+        raw = c.tool.call("getsockopt", fd, a=TCP, b=socket.TCP_INFO, c=104)[1]
+        state, retransmits, agreed = raw[0], raw[2], raw[5] & 7
+        c.note(len(raw), state, retransmits, agreed, struct.unpack_from("@I", raw, 16)[0])
+    fd = c.socket()
+    c.note(c.tool.call("getsockopt", fd, a=TCP, b=socket.TCP_INFO, c=1))
+    peer, listening_fd, fd = accepted(c, port)
+    note(fd)
+    c.note(c.tool.call("getsockopt", listening_fd, a=TCP, b=socket.TCP_INFO, c=1))
+    c.shutdown(fd, socket.SHUT_WR)
+    assert peer.recv(100) == b""
+    wait_for("the last ACK", lambda: c.tool.call("ioctl", fd, a=SIOCOUTQ)[1] == bytes(4))
+    note(fd)
+    peer.close()
+    c.recv(fd)
+    c.note(c.tool.call("getsockopt", fd, a=TCP, b=socket.TCP_INFO, c=1))
+
+
 def disconnected(c, port):
     peer, fd = connected(c, port)
     c.note(c.tool.call("connect", fd, data=bytes(16))[0])
@@ -467,7 +485,7 @@ SCENARIOS = [refused, echo, active_echo, half_close, half_closed_by_the_peer, sh
              reset_then_so_error, closed_with_unread_bytes, nonblocking_connect,
              nonblocking_connect_refused, would_block, full_queue, blocking_calls, peeked,
              unacknowledged, fresh, wrong_descriptor, listening, address_in_use, bad_addresses,
-             options, disconnected, the_tool_goes]
+             options, info, disconnected, the_tool_goes]
 
 
 @pytest.fixture(scope="module")

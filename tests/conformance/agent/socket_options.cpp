@@ -131,6 +131,57 @@ constexpr std::int32_t kMostKeepalive = 32'767;  // seconds
   }
 }
 
+/// States as tcp_info numbers them.
+[[nodiscard]] std::uint8_t number_of(tcp::State state) {
+  switch (state) {
+    case tcp::State::closed:
+      return TCP_CLOSE;
+    case tcp::State::listen:
+      return TCP_LISTEN;
+    case tcp::State::syn_sent:
+      return TCP_SYN_SENT;
+    case tcp::State::syn_received:
+      return TCP_SYN_RECV;
+    case tcp::State::established:
+      return TCP_ESTABLISHED;
+    case tcp::State::fin_wait_1:
+      return TCP_FIN_WAIT1;
+    case tcp::State::fin_wait_2:
+      return TCP_FIN_WAIT2;
+    case tcp::State::close_wait:
+      return TCP_CLOSE_WAIT;
+    case tcp::State::closing:
+      return TCP_CLOSING;
+    case tcp::State::last_ack:
+      return TCP_LAST_ACK;
+    case tcp::State::time_wait:
+      return TCP_CLOSE;  // its socket is no longer that connection's
+  }
+  return TCP_CLOSE;
+}
+
+/// What of tcp_info there is to tell; windows in segments, as Linux counts them.
+[[nodiscard]] tcp_info info_of(const Socket& s, const tcp::Endpoint& endpoint) {
+  tcp_info info{};
+  info.tcpi_state = s.phase == Phase::listening ? TCP_LISTEN : TCP_CLOSE;
+  const auto status = endpoint.status(s.connection);
+  if (!status) return info;
+  const std::uint32_t mss = std::max(status->mss, 1U);
+  info.tcpi_state = number_of(status->state);
+  info.tcpi_retransmits = status->unanswered;
+  if (status->timestamps) info.tcpi_options |= TCPI_OPT_TIMESTAMPS;
+  if (status->sack) info.tcpi_options |= TCPI_OPT_SACK;
+  if (status->window_scaling) info.tcpi_options |= TCPI_OPT_WSCALE;
+  info.tcpi_rto = status->rto_us;
+  info.tcpi_snd_mss = status->mss;
+  info.tcpi_unacked = (status->flight_bytes + mss - 1) / mss;
+  info.tcpi_rtt = status->srtt_us;
+  info.tcpi_rttvar = status->rttvar_us;
+  info.tcpi_snd_cwnd = status->cwnd_bytes / mss;
+  info.tcpi_snd_ssthresh = status->ssthresh_bytes / mss;
+  return info;
+}
+
 }  // namespace
 
 Sockets::Attempt Sockets::get_option(Socket& s, const RequestHeader& q) {
@@ -145,6 +196,11 @@ Sockets::Attempt Sockets::get_option(Socket& s, const RequestHeader& q) {
     std::array<char, 16> name{};
     congestion_name(s.config.congestion).copy(name.data(), name.size() - 1);
     result.data = cut(name.data(), name.size(), q.c);
+    return result;
+  }
+  if (q.a == IPPROTO_TCP && q.b == TCP_INFO) {
+    const tcp_info info = info_of(s, endpoint_);
+    result.data = cut(&info, sizeof info, q.c);
     return result;
   }
   std::optional<std::int32_t> value;

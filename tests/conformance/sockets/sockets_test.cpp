@@ -493,10 +493,24 @@ TEST_P(SocketCalls, OptionsAreKeptAndReachTcp) {
   expect_error(0, EINVAL, Call::setsockopt, c, IPPROTO_TCP, TCP_KEEPCNT, 0, raw(0));
   expect_error(0, ENOPROTOOPT, Call::setsockopt, c, IPPROTO_TCP, 9999, 0, raw(1));
   expect_error(0, ENOPROTOOPT, Call::getsockopt, c, SOL_SOCKET, 9999, 4);
+  expect_error(0, EINVAL, Call::getsockopt, c, SOL_SOCKET, SO_TYPE, -1);
   EXPECT_EQ(option(0, c, SOL_SOCKET, SO_TYPE), SOCK_STREAM);
   expect_good(1, Call::setsockopt, l, IPPROTO_TCP, TCP_CONGESTION, 0, bytes_of("cubic"));
   expect_error(1, ENOENT, Call::setsockopt, l, IPPROTO_TCP, TCP_CONGESTION, 0, bytes_of("none"));
   EXPECT_EQ(text_of(call(1, Call::getsockopt, l, IPPROTO_TCP, TCP_CONGESTION, 5).data), "cubic");
+}
+
+TEST_P(SocketCalls, InfoInTheMannerOfTheKernel) {
+  const Ends e = connected();
+  (void)send(0, e.client, std::string(5000, 'x'));
+  const Result told = call(0, Call::getsockopt, e.client, IPPROTO_TCP, TCP_INFO, sizeof(tcp_info));
+  const auto info = read<tcp_info>(told.data);
+  EXPECT_EQ(info.tcpi_state, TCP_ESTABLISHED);
+  EXPECT_EQ(info.tcpi_options, TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE);
+  EXPECT_EQ(info.tcpi_snd_mss, GetParam() ? 1428U : 1448U);
+  EXPECT_GE(info.tcpi_snd_cwnd, 10U);
+  EXPECT_GT(info.tcpi_rtt, 0U);
+  EXPECT_EQ(call(0, Call::getsockopt, e.client, IPPROTO_TCP, TCP_INFO, 1).data.size(), 1U);
 }
 
 TEST_P(SocketCalls, PollWaits) {
