@@ -122,7 +122,7 @@ void give_addresses(std::uint16_t mtu) {
     check(ioctl(v6, SIOCSIFADDR, &own), "the IPv6 address");
     // The kernel makes it usable in a thread of its own.
     SocketName name = name_of(own_address(true), 0);
-    for (int i = 0; i < 2000 && bind(v6, name.address(), name.bytes) != 0; ++i) usleep(1000);
+    for (int i = 0; i < 10'000 && bind(v6, name.address(), name.bytes) != 0; ++i) usleep(1000);
     (void)::close(v6);
   }
   (void)::close(v4);
