@@ -264,10 +264,10 @@ TEST_P(Settings, TimeWaitUsesTheScaleThatWasAgreedOn) {
 TEST_P(Settings, TheUserTimeoutOfAConnectionEndsIt) {
   (void)net.listen();
   const auto ends = net.open();
-  change(*net.client, ends.client, [](TcpConfig& c) { c.user_timeout = 3s; });
+  change(*net.client, ends.client, [](TcpConfig& c) { c.user_timeout = 2s; });
   net.client.pass_out = [](const Packet&) { return false; };
   ASSERT_EQ(net.client->send(ends.client, as_bytes("lost"), Lifetime::copied), 4u);
-  net.run_for(2900ms);
+  net.run_for(1900ms);
   EXPECT_EQ(net.client.count(EventKind::closed), 0u);
   net.run_for(200ms);
   ASSERT_EQ(net.client.count(EventKind::closed), 1u);
