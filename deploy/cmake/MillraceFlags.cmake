@@ -11,7 +11,7 @@ include(CheckPIESupported)
 check_pie_supported()
 
 set(CMAKE_CXX_FLAGS_DEV "-O1 -g" CACHE STRING "Flags of the Dev build type" FORCE)
-set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g -DNDEBUG" CACHE STRING "Flags of the Release build type" FORCE)
+set(CMAKE_CXX_FLAGS_RELEASE "-O3 -g -DNDEBUG" CACHE STRING "Flags of the Release build type" FORCE)
 set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g" CACHE STRING "Flags of the Debug build type" FORCE)
 
 find_program(MILLRACE_CCACHE ccache)
