@@ -36,8 +36,8 @@ std::size_t WorkerImpl::receive(Instant now) {
 }
 
 /// The TCP segment of a packet becomes one of those to be input. Returns where it is if it does.
-WorkerImpl::Incoming* WorkerImpl::take_segment(const net::Packet& packet) {
-  Incoming& in = incoming_.data()[incoming_count_];
+tcp::Arrival* WorkerImpl::take_segment(const net::Packet& packet) {
+  tcp::Arrival& in = incoming_.data()[incoming_count_];
   tcp::Ports ports;
   const Drop bad = tcp::parse_segment(packet.l4, ports, in.segment);
   if (bad != Drop::none) [[unlikely]] {
@@ -46,7 +46,6 @@ WorkerImpl::Incoming* WorkerImpl::take_segment(const net::Packet& packet) {
   }
   in.segment.ecn = packet.ecn;
   in.tuple = {packet.destination, packet.source, ports.destination, ports.source};
-  in.pieces = 1;
   in.hash = hash_(in.tuple);
   endpoint_.prefetch(in.hash);
   ++incoming_count_;
@@ -68,47 +67,47 @@ void WorkerImpl::receive_unusual(std::size_t first, std::size_t pieces, Instant 
     receive_control(frames, packet, now);
     return;
   }
-  Incoming* const in = take_segment(packet);
-  if (in == nullptr || pieces == 1) return;
-  in->pieces = static_cast<std::uint16_t>(pieces);
-  in->frame = static_cast<std::uint16_t>(first);
-  in->l4_bytes = packet.l4_bytes;
-  in->l4_bytes_here = static_cast<std::uint32_t>(packet.l4.size());
+  if (take_segment(packet) == nullptr || pieces == 1) return;
+  in_pieces_.push_back({incoming_count_ - 1, first, pieces, packet.l4_bytes,
+                        static_cast<std::uint32_t>(packet.l4.size())});
 }
 
 void WorkerImpl::input_segments(Instant now) {
-  const Incoming* const end = incoming_.data() + incoming_count_;
-  for (const Incoming* next = incoming_.data(); next != end; ++next) {
-    const Incoming& in = *next;
-    const Drop drop = in.pieces == 1 ? endpoint_.input(in.hash, in.tuple, in.segment, now)
-                                     : input_pieces(in, now);
-    stats_.drops.add(drop);
+  const std::span<const tcp::Arrival> all(incoming_.data(), incoming_count_);
+  std::size_t done = 0;
+  for (const Pieces& pieces : in_pieces_) {
+    endpoint_.input(all.subspan(done, pieces.arrival - done), now, stats_.drops);
+    stats_.drops.add(input_pieces(pieces, now));
+    done = pieces.arrival + 1;
   }
+  in_pieces_.clear();
+  endpoint_.input(all.subspan(done), now, stats_.drops);
 }
 
 /// The pieces of one packet as consecutive segments. FIN and PSH go with the last, SYN and CWR with
 /// the first. Delivered if any of them was.
-Drop WorkerImpl::input_pieces(const Incoming& in, Instant now) {
+Drop WorkerImpl::input_pieces(const Pieces& in, Instant now) {
   constexpr std::uint8_t kLastOnly = tcp::Flags::kFin | tcp::Flags::kPsh;
   constexpr std::uint8_t kFirstOnly = tcp::Flags::kSyn | tcp::Flags::kCwr;
-  tcp::SegmentIn segment = in.segment;
+  const tcp::Arrival& arrival = incoming_[in.arrival];
+  tcp::SegmentIn segment = arrival.segment;
   std::uint32_t left = in.l4_bytes - in.l4_bytes_here;
   Drop verdict = Drop::none;
   bool delivered = false;
-  for (std::size_t i = 0; i < in.pieces; ++i) {
+  for (std::size_t i = 0; i < in.count; ++i) {
     if (i > 0) {
-      const Frame& frame = received_[in.frame + i];
+      const Frame& frame = received_[in.first + i];
       const std::uint32_t bytes = std::min(left, frame.length);
       left -= bytes;
       segment.payload = {frame.data, bytes};
     }
     const bool last = left == 0;
-    segment.flags.bits = in.segment.flags.bits;
+    segment.flags.bits = arrival.segment.flags.bits;
     if (i > 0) segment.flags.bits &= static_cast<std::uint8_t>(~kFirstOnly);
     if (!last) segment.flags.bits &= static_cast<std::uint8_t>(~kLastOnly);
     // A bare header in front of its payload says nothing that the payload's segment will not.
     if (last || segment.length() > 0) {
-      const Drop drop = endpoint_.input(in.hash, in.tuple, segment, now);
+      const Drop drop = endpoint_.input(arrival.hash, arrival.tuple, segment, now);
       delivered |= drop == Drop::none;
       verdict = drop;
       // What was wrong with one piece is wrong with all, but for bytes that had come before.

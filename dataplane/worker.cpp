@@ -40,6 +40,7 @@ WorkerImpl::WorkerImpl(const WorkerConfig& config, Port& port, tcp::Endpoint& en
       frames_per_segment_(config.max_segment_bytes > 0 ? tcp::kMaxSegmentsPerBurst : 1),
       empty_target_(kReserve + config.burst - 1U + frames_per_segment_),
       outbox_(kMaxWaiting + net::Host::kMaxParked + empty_target_) {
+  in_pieces_.reserve(received_.size());
   MR_CHECK(config.burst > 0 && config.flush_bursts > 0);
   if (inbox_ != nullptr) {
     inbox_memory_.resize(kInboxFrames * kInboxFrameBytes);

@@ -35,14 +35,11 @@ class WorkerImpl final : public net::FrameSink {
   void release(const Frame& frame) override;
 
  private:
-  /// A received segment between its parsing and its input.
-  struct Incoming {
-    std::uint64_t hash;
-    FourTuple tuple;
-    tcp::SegmentIn segment;
-    std::uint16_t pieces;
-    // Of several pieces alone:
-    std::uint16_t frame;          // index of the first piece
+  /// Of an arrival whose packet came in several pieces.
+  struct Pieces {
+    std::size_t arrival;  // which
+    std::size_t first;    // frame of the first piece
+    std::size_t count;
     std::uint32_t l4_bytes;       // over all pieces
     std::uint32_t l4_bytes_here;  // in the first piece
   };
@@ -68,11 +65,11 @@ class WorkerImpl final : public net::FrameSink {
   // ---- receive.cpp
   /// One burst; its frames stay with us until release_received().
   std::size_t receive(Instant now);
-  [[gnu::always_inline]] inline Incoming* take_segment(const net::Packet& packet);
+  [[gnu::always_inline]] inline tcp::Arrival* take_segment(const net::Packet& packet);
   [[gnu::noinline]] void receive_unusual(std::size_t first, std::size_t pieces, Instant now);
   void receive_control(std::span<const Frame> pieces, const net::Packet& packet, Instant now);
   void input_segments(Instant now);
-  [[nodiscard]] Drop input_pieces(const Incoming& in, Instant now);
+  [[nodiscard]] Drop input_pieces(const Pieces& in, Instant now);
   [[nodiscard]] Drop control(const net::Packet& packet, net::Host::Mode mode, Instant now);
   void collect_inbox(Instant now);
   void release_received();
@@ -117,10 +114,11 @@ class WorkerImpl final : public net::FrameSink {
 
   std::vector<Frame> received_;
   std::size_t received_count_ = 0;
-  std::size_t last_packets_ = 0;  // of the last burst
-  std::vector<Incoming> incoming_;
+  std::size_t last_packets_ = 0;        // of the last burst
+  std::vector<tcp::Arrival> incoming_;  // parsed and not yet input
   std::size_t incoming_count_ = 0;
-  std::vector<Frame> passed_on_;  // from the inbox, into inbox_memory_
+  std::vector<Pieces> in_pieces_;  // of these
+  std::vector<Frame> passed_on_;   // from the inbox, into inbox_memory_
   std::vector<std::byte> inbox_memory_;
 
   std::vector<tcp::SegmentOut> segments_;

@@ -32,8 +32,10 @@ void enter_closing_state(Connection& c);
 /// keepalive where configured, else none. Only while no SendState exists.
 void arm_some_idle_timer(Connection& c, const Context& context);
 inline void arm_idle_timer(Connection& c, const Context& context) {
-  constexpr std::uint16_t kReasons = Connection::kOwnerGone | Connection::kWriteBlocked;
-  if (c.has(kReasons) || context.config.keepalive) arm_some_idle_timer(c, context);
+  const bool unowned = c.state == State::fin_wait_2 && c.has(Connection::kOwnerGone);
+  if (unowned || c.has(Connection::kWriteBlocked) || context.config.keepalive) {
+    arm_some_idle_timer(c, context);
+  }
 }
 
 }  // namespace millrace::tcp

@@ -172,7 +172,7 @@ bool input_expected_end(Connection& c, const SegmentIn& segment, const Context& 
   }
   if (c.state == State::fin_wait_1) {
     c.state = State::fin_wait_2;
-    arm_idle_timer(c, context);
+    if (!segment.flags.fin()) arm_idle_timer(c, context);
   }
   update_ts_recent(c, segment, context);
   if (!segment.flags.fin()) return writable;

@@ -34,18 +34,22 @@ Drop check_reset(Connection& c, AckVerdict ack, const Context& context, Outcome&
   return Drop::tcp_reset;
 }
 
-// Fourth, check the SYN bit.
-Drop take_syn(Connection& c, const SegmentIn& segment, AckVerdict ack, const Context& context,
-              Outcome& outcome) {
+// What the peer's SYN tells.
+void learn_from_syn(Connection& c, const SegmentIn& segment, const Context& context) {
   apply_agreement(c, agree(context.config, c.has(Connection::kIpv6), segment.options), context);
   c.rcv_nxt = segment.seq + 1;
   c.last_ack_sent = c.rcv_nxt;
   c.rcv_adv = c.rcv_nxt + syn_window(context.config);
+}
+
+// Fourth, check the SYN bit.
+Drop take_syn(Connection& c, const SegmentIn& segment, AckVerdict ack, const Context& context,
+              Outcome& outcome) {
+  learn_from_syn(c, segment, context);
   if (ack == AckVerdict::acceptable) {
     // The window of a SYN is not scaled (RFC 7323 §2.2).
     syn_acknowledged(c, segment, segment.window, context, outcome);
     ack_progress_now(c);
-    if (segment.payload.empty() && !segment.flags.fin()) return Drop::none;
     // "If there are other controls or text ... continue processing at the sixth step."
     return take_text(c, {segment.seq + 1, segment.payload, segment.flags.fin()}, context, outcome);
   }
@@ -58,6 +62,14 @@ Drop take_syn(Connection& c, const SegmentIn& segment, AckVerdict ack, const Con
 }
 
 }  // namespace
+
+bool input_syn_ack(Connection& c, const SegmentIn& segment, const Context& context) {
+  Outcome outcome;
+  learn_from_syn(c, segment, context);
+  syn_acknowledged(c, segment, segment.window, context, outcome);
+  ack_progress_now(c);
+  return outcome.writable;
+}
 
 Drop input_syn_sent(Connection& c, const SegmentIn& segment, const Context& context,
                     Outcome& outcome) {

@@ -129,6 +129,13 @@ struct IcmpError {
   std::uint16_t mtu = 0;  // too_big
 };
 
+/// A segment whose checksum is good and whose local address is ours, with the hash of its tuple.
+struct Arrival {
+  std::uint64_t hash;
+  FourTuple tuple;
+  SegmentIn segment;
+};
+
 struct EndpointImpl;
 
 class Endpoint {
@@ -214,9 +221,10 @@ class Endpoint {
   /// The same for a worker that does so in line.
   [[nodiscard]] TupleHasher hasher() const;
   void prefetch(std::uint64_t hash) const;
-  /// One segment whose checksum is good and whose local address is ours. `segment.payload` must
-  /// stay valid until settle().
+  /// One segment, as Arrival says. `segment.payload` must stay valid until settle().
   Drop input(std::uint64_t hash, const FourTuple& tuple, const SegmentIn& segment, Instant now);
+  /// The same for all of a burst in their order; what became of each is counted in `drops`.
+  void input(std::span<const Arrival> burst, Instant now, DropCounters& drops);
   /// An ICMP error that embeds a segment of ours. Drop::none if it changed something.
   Drop icmp_error(const FourTuple& tuple, const IcmpError& error, Instant now);
   /// Fires what is due, bounded; returns false if some is left for the next iteration.

@@ -6,6 +6,7 @@
 #include "tcp/endpoint/segment_arrives.h"
 
 #include "tcp/connection/input.h"
+#include "tcp/connection/input_syn_sent.h"
 #include "tcp/endpoint/lending.h"
 #include "tcp/endpoint/lifecycle.h"
 #include "tcp/endpoint/listen.h"
@@ -95,6 +96,18 @@ Drop on_unowned_segment(EndpointImpl& e, std::uint64_t hash, const FourTuple& tu
   return drop;
 }
 
+/// The answer to our SYN.
+[[gnu::noinline]] Drop deliver_syn_ack(EndpointImpl& e, std::uint32_t index, Connection& c,
+                                       const SegmentIn& segment) {
+  const bool writable = input_syn_ack(c, segment, e.context_of(c));
+  e.events.add(e.id_of(index, c), c.user, EventKind::connected);
+  if (writable) e.events.add(e.id_of(index, c), c.user, EventKind::writable);
+  --e.states.of(State::syn_sent);
+  ++e.states.of(c.state);
+  mark_dirty(e, index, c);
+  return Drop::none;
+}
+
 [[gnu::always_inline]] inline Drop deliver_expected(EndpointImpl& e, std::uint32_t index,
                                                     Connection& c, const SegmentIn& segment,
                                                     const Context& context) {
@@ -111,7 +124,37 @@ Drop on_unowned_segment(EndpointImpl& e, std::uint64_t hash, const FourTuple& tu
   const Context context = e.context_of(c);
   if (is_expected(c, segment, context)) return deliver_expected(e, index, c, segment, context);
   if (is_expected_end(c, segment, context)) return deliver_end(e, index, c, segment, context);
+  if (is_syn_ack(c, segment)) return deliver_syn_ack(e, index, c, segment);
   return deliver_unexpected(e, index, c, segment);
+}
+
+/// In line in both ways in.
+[[gnu::always_inline]] inline Drop arrive(EndpointImpl& e, std::uint64_t hash,
+                                          const FourTuple& tuple, const SegmentIn& segment) {
+  ++e.counters.InSegs;
+  if (e.events.full_of_segments()) [[unlikely]]
+    return Drop::tcp_no_memory;
+  e.events.count_segment();
+  const EntryRef ref = tuple.local.is_v4() ? find_v4(e, hash, tuple) : find_v6(e, hash, tuple);
+  if (!ref) return on_unowned_segment(e, hash, tuple, segment);
+  switch (ref.kind()) {
+    case EntryKind::connection: {
+      Connection& c = e.connections[ref.index()];
+      if (c.state == State::time_wait) [[unlikely]] {
+        return on_held_segment(e, ref.index(), c, hash, tuple, segment);
+      }
+      e.hashed = hash;
+      e.hashed_index = ref.index();
+      const Drop drop = deliver(e, ref.index(), c, segment);
+      e.hashed_index = kNil;
+      return drop;
+    }
+    case EntryKind::half_open:
+      return on_half_open_segment(e, ref, hash, tuple, segment);
+    case EntryKind::time_wait:
+      return on_time_wait_segment(e, ref, hash, tuple, segment);
+  }
+  return Drop::none;
 }
 
 }  // namespace
@@ -139,30 +182,16 @@ Drop Endpoint::input(std::uint64_t hash, const FourTuple& tuple, const SegmentIn
                      Instant now) {
   EndpointImpl& e = impl();
   e.observe(now);
-  ++e.counters.InSegs;
-  if (e.events.full_of_segments()) [[unlikely]]
-    return Drop::tcp_no_memory;
-  e.events.count_segment();
-  const EntryRef ref = tuple.local.is_v4() ? find_v4(e, hash, tuple) : find_v6(e, hash, tuple);
-  if (!ref) return on_unowned_segment(e, hash, tuple, segment);
-  switch (ref.kind()) {
-    case EntryKind::connection: {
-      Connection& c = e.connections[ref.index()];
-      if (c.state == State::time_wait) [[unlikely]] {
-        return on_held_segment(e, ref.index(), c, hash, tuple, segment);
-      }
-      e.hashed = hash;
-      e.hashed_index = ref.index();
-      const Drop drop = deliver(e, ref.index(), c, segment);
-      e.hashed_index = kNil;
-      return drop;
-    }
-    case EntryKind::half_open:
-      return on_half_open_segment(e, ref, hash, tuple, segment);
-    case EntryKind::time_wait:
-      return on_time_wait_segment(e, ref, hash, tuple, segment);
+  return arrive(e, hash, tuple, segment);
+}
+
+void Endpoint::input(std::span<const Arrival> burst, Instant now, DropCounters& drops) {
+  EndpointImpl& e = impl();
+  e.observe(now);
+  const Arrival* const end = burst.data() + burst.size();
+  for (const Arrival* a = burst.data(); a != end; ++a) {
+    drops.add(arrive(e, a->hash, a->tuple, a->segment));
   }
-  return Drop::none;
 }
 
 Drop Endpoint::icmp_error(const FourTuple& tuple, const IcmpError& error, Instant now) {

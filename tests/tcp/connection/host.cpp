@@ -128,6 +128,10 @@ Drop Host::input(const Segment& segment) {
     outcome.enter_time_wait = c.state == State::time_wait;
     outcome.closed = c.state == State::closed;
     if (outcome.closed) outcome.reason = CloseReason::graceful;
+  } else if (straight && is_syn_ack(c, in)) {
+    ++straight_opens;
+    outcome.writable = input_syn_ack(c, in, context());
+    outcome.connected = true;
   } else {
     drop = on_segment(c, in, context(), outcome);
   }

@@ -15,6 +15,7 @@
 #include "tcp/connection/calls.h"
 #include "tcp/connection/handshake.h"
 #include "tcp/connection/input.h"
+#include "tcp/connection/input_syn_sent.h"
 #include "tcp/connection/output.h"
 #include "tcp/connection/timers.h"
 
@@ -105,6 +106,7 @@ class Host {
   /// Takes the straight paths where the endpoint would; without, the general ones alone.
   bool straight = true;
   int straight_taken = 0;
+  int straight_opens = 0;
   int straight_ends = 0;  // segments that ended a connection, or began to
   bool connected = false;
   int ends_of_stream = 0;

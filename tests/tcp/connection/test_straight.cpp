@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The straight paths (is_expected() with input_expected(), is_expected_end() with
-// input_expected_end(), close_straight(), send_whole_queue()) do what the general ones do: one
-// random script, run once with them and once without, gives the same segments at the same times,
-// the same bytes read, the same ends and the same counts.
+// input_expected_end(), is_syn_ack() with input_syn_ack(), close_straight(), send_whole_queue()) do
+// what the general ones do: one random script, run once with them and once without, gives the same
+// segments at the same times, the same bytes read, the same ends and the same counts.
 #include <array>
 #include <random>
 #include <sstream>
@@ -137,6 +137,48 @@ TEST(StraightPaths, DoWhatTheGeneralOnesDo) {
   }
   EXPECT_GT(ends, 120 * 2) << "the scripts hardly ever end straight";
   EXPECT_GT(taken, 120 * 50) << "the scripts hardly ever go straight";
+}
+
+/// What became of an active open that a SYN-ACK with the options of `bits` answered.
+std::string open_and_answer(unsigned bits, bool ipv6, bool straight) {
+  Host h(config_of(bits));
+  h.straight = straight;
+  EXPECT_TRUE(h.open(Seq(0xffff'ffff), ipv6));
+  if ((bits & 1) != 0) h.write(pattern(100));
+  if ((bits & 2) != 0) h.shut_down();
+  std::vector<Segment> sent = h.flush();
+  if ((bits & 4) != 0) {
+    for (const Segment& again : h.pass(1500ms)) sent.push_back(again);
+  }
+  h.now += 20ms;
+  Segment answer;
+  answer.seq = Seq(7000);
+  answer.ack = Seq(0);
+  answer.flags = kS | kA;
+  answer.window = 1000;
+  if ((bits & 8) != 0) answer.options.has |= Options::kMss;
+  answer.options.mss = 900;
+  if ((bits & 16) != 0) answer.options.has |= Options::kTimestamps;
+  answer.options.tsval = 77;
+  if (!sent.empty()) answer.options.tsecr = sent.back().options.tsval;
+  if ((bits & 32) != 0) answer.options.has |= Options::kWindowScale | Options::kSackPermitted;
+  answer.options.window_scale = 5;
+  const Drop drop = h.input(answer);
+  EXPECT_EQ(h.straight_opens, straight ? 1 : 0);
+  std::string text = std::to_string(static_cast<int>(drop)) + ' ' + describe_end(h);
+  for (const Segment& s : h.flush()) text += describe(h.now, true, s) + '\n';
+  text += std::to_string(h.connected) + ' ' + std::to_string(h.c.congestion.cwnd) + ' ' +
+          std::to_string(h.c.mss) + ' ' + std::to_string(h.c.window_scales) + ' ' +
+          std::to_string(h.c.send_deadline) + ' ' + std::to_string(h.c.rcv_adv.raw());
+  return text;
+}
+
+TEST(StraightPaths, TheAnswerToOurSynDoesWhatItWould) {
+  for (const bool ipv6 : {false, true}) {
+    for (unsigned bits = 0; bits < 64; ++bits) {
+      EXPECT_EQ(open_and_answer(bits, ipv6, true), open_and_answer(bits, ipv6, false)) << bits;
+    }
+  }
 }
 
 }  // namespace
