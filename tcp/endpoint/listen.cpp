@@ -121,7 +121,9 @@ bool send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const TcpConfig& conf
                   const SynAck& what) {
   Options peer;
   peer.has = what.offered;
-  Reply r;
+  Reply* const slot = e.replies.add();
+  if (slot == nullptr) return false;
+  Reply& r = *slot;
   r.tuple = tuple;
   r.seq = what.iss;
   r.ack = what.irs + 1;
@@ -130,7 +132,7 @@ bool send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const TcpConfig& conf
   r.ttl = config.ttl;
   r.dscp = config.dscp;
   r.take_options(syn_options(config, !tuple.local.is_v4(), what.tsval, &peer, what.tsecr));
-  return e.replies.push(r);
+  return true;
 }
 
 std::uint32_t accept_connection(EndpointImpl& e, std::uint16_t listener, EntryRef replaces,

@@ -3,8 +3,6 @@
 // The queue of segments that no connection owns, and the RST for a closed port.
 #include "tcp/endpoint/replies.h"
 
-#include <new>
-
 #include "tcp/base/check.h"
 
 namespace millrace::tcp {
@@ -48,13 +46,9 @@ Replies::Replies()
       slots_(reinterpret_cast<Reply*>(pages_.data())) {}
 
 bool Replies::push(const Reply& reply) {
-  if (full()) return false;
-  // Starting over whenever the queue is empty keeps the pages that are touched few.
-  if (head_ == tail_) head_ = tail_ = 0;
-  const std::uint32_t slot = tail_++ & (kCapacity - 1);
-  new (slots_ + slot) Reply(reply);
-  if (slot >= high_water_) high_water_ = slot + 1;
-  return true;
+  Reply* const slot = add();
+  if (slot != nullptr) *slot = reply;
+  return slot != nullptr;
 }
 
 const Reply& Replies::pop() {

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 #include "tcp/base/four_tuple.h"
 #include "tcp/base/pool.h"
@@ -54,6 +55,15 @@ class Replies {
 
   Replies();
 
+  /// A new one at the end, to be filled in place; null if the queue is full.
+  [[nodiscard]] Reply* add() {
+    if (full()) return nullptr;
+    // Starting over whenever the queue is empty keeps the pages that are touched few.
+    if (head_ == tail_) head_ = tail_ = 0;
+    const std::uint32_t slot = tail_++ & (kCapacity - 1);
+    if (slot >= high_water_) high_water_ = slot + 1;
+    return new (slots_ + slot) Reply;
+  }
   /// False if the queue is full.
   bool push(const Reply& reply);
   [[nodiscard]] bool empty() const { return head_ == tail_; }

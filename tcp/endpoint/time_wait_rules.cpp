@@ -62,10 +62,12 @@ namespace {
   return s.has(TimeWaitState::kScaled) ? scale_for(e.profile(s.profile).receive_buffer) : 0;
 }
 
-[[nodiscard]] Reply make_ack(const EndpointImpl& e, const FourTuple& tuple, const TimeWaitState& s,
-                             std::uint32_t ts_offset) {
+void send_ack(EndpointImpl& e, const FourTuple& tuple, const TimeWaitState& s,
+              std::uint32_t ts_offset) {
   const TcpConfig& config = e.profile(s.profile);
-  Reply r;
+  Reply* const slot = e.replies.add();
+  if (slot == nullptr) return;
+  Reply& r = *slot;
   r.tuple = tuple;
   r.seq = s.snd_nxt;
   r.ack = s.rcv_nxt;
@@ -78,7 +80,6 @@ namespace {
     r.tsval = timestamp_clock(e.now) + ts_offset;
     r.tsecr = s.ts_recent;
   }
-  return r;
 }
 
 void answer(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple, const TimeWaitState& s,
@@ -90,7 +91,7 @@ void answer(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple, const T
   }
   const std::uint32_t ts_offset =
       s.has(TimeWaitState::kTimestamps) ? timestamp_offset(e.config.secrets.numbers, tuple) : 0;
-  e.replies.push(make_ack(e, tuple, s, ts_offset));
+  send_ack(e, tuple, s, ts_offset);
 }
 
 void count(Counters& counters, Drop drop) {
@@ -194,7 +195,7 @@ void enter_time_wait(EndpointImpl& e, std::uint32_t index, Connection& c) {
   c.acks_owed = 0;
   if (e.profile(c.profile).two_msl == Duration::zero()) {
     ++e.counters.TimeWaitSkipped;
-    if (owes_ack) e.replies.push(make_ack(e, e.tuple_of(c), s, c.ts_offset));
+    if (owes_ack) send_ack(e, e.tuple_of(c), s, c.ts_offset);
     leave_network(e, index, c);
     c.state = State::closed;
     return;
@@ -207,7 +208,7 @@ void enter_time_wait(EndpointImpl& e, std::uint32_t index, Connection& c) {
     c.state = State::closed;
     return;
   }
-  if (owes_ack) e.replies.push(make_ack(e, e.tuple_of(c), s, c.ts_offset));
+  if (owes_ack) send_ack(e, e.tuple_of(c), s, c.ts_offset);
   ++e.counters.TimeWaitEntered;
   if (!ref) {
     hold(e, index, c);
