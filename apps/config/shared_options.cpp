@@ -120,8 +120,13 @@ void add_tcp_options(OptionSet& set, TcpOptions& o) {
             "a SYN is answered with a cookie, and not remembered: never, when-full or always "
             "(default when-full)",
             o.cookies, choice_of<tcp::SynCookieUse>({"never", "when-full", "always"}));
-  set.value("congestion", "NAME", "congestion control: newreno or cubic (default newreno)",
-            o.congestion, choice_of<tcp::CongestionAlgorithm>({"newreno", "cubic"}));
+  set.value("congestion", "NAME", "congestion control: newreno, cubic or dctcp (default newreno)",
+            o.congestion, choice_of<tcp::CongestionAlgorithm>({"newreno", "cubic", "dctcp"}));
+  set.value(
+      "ecn", "WHEN",
+      "explicit congestion notification: never, when-asked by the peer, or always; dctcp asks "
+      "unless it is never (default when-asked)",
+      o.ecn, choice_of<tcp::EcnUse>({"never", "when-asked", "always"}));
   set.value("min-rto", "TIME", "least retransmission timeout (default 200ms)", o.min_rto,
             duration_between(1ms, 60s));
   set.value("delayed-ack", "TIME", "how long an ACK may wait, 0s to 500ms (default 40ms)",
@@ -156,6 +161,7 @@ tcp::EndpointConfig make_endpoint(const TcpOptions& tcp, std::size_t workers, st
   profile.min_rto = tcp.min_rto;
   profile.syn_cookies = tcp.cookies;
   profile.congestion = tcp.congestion;
+  profile.ecn = tcp.ecn;
   profile.max_rto = std::max(profile.max_rto, tcp.min_rto);
   profile.initial_rto = std::max(profile.initial_rto, tcp.min_rto);
   profile.delayed_ack = tcp.delayed_ack;

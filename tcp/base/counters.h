@@ -29,8 +29,9 @@ namespace millrace::tcp {
   X(TCPAbortOnLinger) X(TCPKeepAlive) X(TCPWinProbe) X(TCPFromZeroWindowAdv)                      \
   X(TCPToZeroWindowAdv) X(TCPDelivered) X(TCPOrigDataSent)                                        \
   /* of our own: connections that entered TIME-WAIT, that ended without because 2MSL is 0, and    \
-     2MSLs begun anew by a retransmitted FIN */                                                   \
-  X(TimeWaitEntered) X(TimeWaitSkipped) X(TimeWaitRestarted)
+     2MSLs begun anew by a retransmitted FIN; text that came marked as congested, and windows     \
+     that we reduced because the peer told of marks */                                            \
+  X(TimeWaitEntered) X(TimeWaitSkipped) X(TimeWaitRestarted) X(ECNMarksReceived) X(ECNReductions)
 // clang-format on
 
 struct Counters {

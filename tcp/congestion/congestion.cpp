@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "tcp/congestion/cubic.h"
+#include "tcp/congestion/dctcp.h"
 #include "tcp/congestion/hystart.h"
 #include "tcp/congestion/newreno.h"
 
@@ -20,6 +21,8 @@ void congestion_init(CongestionAlgorithm algorithm, CongestionState& state, std:
       return;
     case CongestionAlgorithm::cubic:
       return hystart::begin(state);
+    case CongestionAlgorithm::dctcp:
+      return dctcp::begin(state);
   }
 }
 
@@ -30,6 +33,8 @@ void congestion_on_any_ack(CongestionAlgorithm algorithm, CongestionState& state
       return newreno::on_ack(state, sample);
     case CongestionAlgorithm::cubic:
       return cubic::on_ack(state, sample, now);
+    case CongestionAlgorithm::dctcp:
+      return dctcp::on_ack(state, sample);
   }
 }
 
@@ -40,7 +45,21 @@ void congestion_on_loss(CongestionAlgorithm algorithm, CongestionState& state,
       return newreno::on_loss(state, flight_bytes, mss);
     case CongestionAlgorithm::cubic:
       return cubic::on_loss(state, flight_bytes, mss);
+    case CongestionAlgorithm::dctcp:
+      return dctcp::on_loss(state, flight_bytes, mss);
   }
+}
+
+void congestion_on_mark(CongestionAlgorithm algorithm, CongestionState& state,
+                        std::uint32_t flight_bytes, std::uint32_t mss, Instant now) {
+  if (algorithm == CongestionAlgorithm::dctcp) return dctcp::on_mark(state, mss);
+  congestion_on_loss(algorithm, state, flight_bytes, mss, now);
+}
+
+void congestion_count_marks(CongestionAlgorithm algorithm, CongestionState& state,
+                            std::uint32_t acked_bytes, bool marked, Seq ack, Seq snd_nxt) {
+  if (algorithm == CongestionAlgorithm::dctcp)
+    dctcp::count(state, acked_bytes, marked, ack, snd_nxt);
 }
 
 void congestion_on_timeout(CongestionAlgorithm algorithm, CongestionState& state,
@@ -59,7 +78,8 @@ void congestion_on_idle_restart(CongestionAlgorithm algorithm, CongestionState& 
 }
 
 std::optional<CongestionAlgorithm> congestion_from_name(std::string_view name) {
-  for (const auto algorithm : {CongestionAlgorithm::newreno, CongestionAlgorithm::cubic}) {
+  for (const auto algorithm :
+       {CongestionAlgorithm::newreno, CongestionAlgorithm::cubic, CongestionAlgorithm::dctcp}) {
     if (name == congestion_name(algorithm)) return algorithm;
   }
   return std::nullopt;
@@ -71,10 +91,12 @@ std::string_view congestion_name(CongestionAlgorithm algorithm) {
       return "newreno";
     case CongestionAlgorithm::cubic:
       return "cubic";
+    case CongestionAlgorithm::dctcp:
+      return "dctcp";
   }
   return "unknown";
 }
 
-std::string_view congestion_names() { return "newreno, cubic"; }
+std::string_view congestion_names() { return "newreno, cubic, dctcp"; }
 
 }  // namespace millrace::tcp

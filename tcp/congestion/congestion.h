@@ -13,11 +13,12 @@
 #include <optional>
 #include <string_view>
 
+#include "tcp/base/seq.h"
 #include "tcp/base/time.h"
 
 namespace millrace::tcp {
 
-enum class CongestionAlgorithm : std::uint8_t { newreno, cubic };
+enum class CongestionAlgorithm : std::uint8_t { newreno, cubic, dctcp };
 
 /// What every algorithm shares, and its own words. At most 24 bytes of a connection.
 struct CongestionState {
@@ -55,13 +56,22 @@ void congestion_on_any_ack(CongestionAlgorithm, CongestionState&, const AckSampl
 /// Loss found by duplicate ACKs: sets ssthresh; the caller inflates and deflates (RFC 6582).
 void congestion_on_loss(CongestionAlgorithm, CongestionState&, std::uint32_t flight_bytes,
                         std::uint32_t mss, Instant now);
+/// The path marked instead of dropping (RFC 3168 §6.1.2), told once a window: less may be in
+/// flight.
+void congestion_on_mark(CongestionAlgorithm, CongestionState&, std::uint32_t flight_bytes,
+                        std::uint32_t mss, Instant now);
+/// What an ACK of an ECN-capable connection acknowledges, and whether it echoes a mark: SEG.ACK and
+/// SND.NXT tell windows apart (RFC 8257 §3.3). Only DCTCP listens.
+void congestion_count_marks(CongestionAlgorithm, CongestionState&, std::uint32_t acked_bytes,
+                            bool marked, Seq ack, Seq snd_nxt);
 /// Retransmission timeout: ssthresh and one segment (RFC 5681 §3.1, equation 4).
 void congestion_on_timeout(CongestionAlgorithm, CongestionState&, std::uint32_t flight_bytes,
                            std::uint32_t mss, bool first_timeout, Instant now);
 /// Sending resumes after idling longer than an RTO (RFC 5681 §4.1).
 void congestion_on_idle_restart(CongestionAlgorithm, CongestionState&, std::uint32_t mss);
 
-/// "newreno", "cubic"; an unknown name gives nothing, and `congestion_names` lists the known ones.
+/// "newreno", "cubic", "dctcp"; an unknown name gives nothing, and `congestion_names` lists the
+/// known ones.
 [[nodiscard]] std::optional<CongestionAlgorithm> congestion_from_name(std::string_view name);
 [[nodiscard]] std::string_view congestion_name(CongestionAlgorithm);
 [[nodiscard]] std::string_view congestion_names();

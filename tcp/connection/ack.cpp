@@ -9,6 +9,7 @@
 #include "tcp/connection/ack_policy.h"
 #include "tcp/connection/calls.h"
 #include "tcp/connection/closing.h"
+#include "tcp/connection/ecn.h"
 #include "tcp/connection/handshake.h"
 #include "tcp/connection/recovery.h"
 #include "tcp/connection/rtt.h"
@@ -78,8 +79,11 @@ void acknowledge(Connection& c, const SegmentIn& segment, const Context& context
   const bool fin_acked = c.has(Connection::kFinSent) && ack == c.snd_nxt;
   const std::uint32_t bytes = bytes_between(c.snd_una, ack) - (fin_acked ? 1U : 0U);
   sample_rtt(c, st, segment, context);
+  // A window that was just told to be too large does not grow (RFC 3168 §6.1.2).
+  const std::uint32_t credit =
+      c.has(Connection::kEcn) && ecn_acknowledged(c, st, segment, bytes, context) ? 0 : bytes;
   const bool restart_timer =
-      on_new_ack(c, st, ack, bytes, echoed_rtt_us(c, segment, context), context);
+      on_new_ack(c, st, ack, credit, echoed_rtt_us(c, segment, context), context);
   if (ack == c.snd_nxt && bytes == st.queued_bytes &&
       (fin_acked || !c.has(Connection::kFinQueued))) {
     if (forget_all_sent(c, ack, context)) outcome.writable = true;
@@ -116,6 +120,7 @@ void repeated_ack(Connection& c, const SegmentIn& segment, bool window_changed,
     return;
   }
   const bool in_flight = c.snd_nxt != c.snd_una;
+  if (in_flight && c.has(Connection::kEcn)) (void)ecn_acknowledged(c, st, segment, 0, context);
   if (in_flight && !window_changed && segment.length() == 0) on_duplicate_ack(c, st, context);
 }
 
@@ -124,6 +129,7 @@ void repeated_ack(Connection& c, const SegmentIn& segment, bool window_changed,
 bool all_acknowledged(Connection& c, const SegmentIn& segment, const Context& context) {
   SendState& st = context.stores.send[c.send];
   sample_rtt(c, st, segment, context);
+  if (c.has(Connection::kEcn)) (void)ecn_acknowledged(c, st, segment, st.queued_bytes, context);
   grow_window(c, st, segment.ack, st.queued_bytes, 0, context);
   return forget_all_sent(c, segment.ack, context);
 }

@@ -58,6 +58,7 @@ struct alignas(64) SendState {
   bool retransmit_first = false;  // the segment at SND.UNA is due (SYN included)
   bool cwnd_limited = false;      // the last flush ended because of cwnd
   Seq recover;                    // RFC 6582: SND.NXT when loss was last found
+  Seq ecn_recover;                // SND.NXT when the window was last reduced (RFC 3168 §6.1.2)
   Seq short_end;           // the end of the last short segment (Nagle, as Minshall amends it)
   Tick last_send = 0;      // of anything that takes sequence space
   Tick unacked_since = 0;  // when SND.UNA last moved, or went out first after all was acknowledged

@@ -17,6 +17,10 @@ enum class SynCookieUse : std::uint8_t { never, when_full, always };
 
 inline constexpr Duration kNoLinger{-1};
 
+/// Explicit congestion notification (RFC 3168): never; if the peer's SYN asks for it; or asked for
+/// by our own SYNs as well. DCTCP is of no use without and always asks.
+enum class EcnUse : std::uint8_t { never, when_asked, always };
+
 struct TcpConfig {
   // Segments and options.
   std::uint16_t mtu = 1500;          // IP datagram bytes: our MSS is mtu - 40 (v4) or - 60 (v6)
@@ -25,6 +29,7 @@ struct TcpConfig {
   bool timestamps = true;            // RFC 7323
   bool window_scaling = true;        // RFC 7323
   bool sack = true;                  // RFC 2018
+  EcnUse ecn = EcnUse::when_asked;   // RFC 3168
   std::uint32_t receive_buffer = 262144;   // bytes; also decides our window scale
   std::uint32_t send_buffer = 262144;      // bytes queued and not acknowledged
   std::uint32_t reassembly_bytes = 65536;  // memory that out-of-order data of a connection may hold

@@ -56,13 +56,16 @@ struct alignas(64) Connection {
   // ---- second line
   WheelNode timer;
   Tick send_deadline = 0;  // with send_timer none: when we last sent data (idle restart)
-  Tick ack_deadline = 0;   // meaningful if kAckDelayed
+  Tick ack_deadline = 0;   // meaningful if kAckDelayed; with edge_owed the number of that edge
   std::uint32_t srtt_us = 0;
   std::uint32_t rttvar_us = 0;
   std::uint16_t max_snd_wnd = 0;  // MAX.SND.WND in units of the peer's scale (RFC 5961 §5.2)
   std::uint16_t generation = 0;   // of this slot: stale handles do not resolve
-  std::uint32_t ts_recent_when : 12 = 0;  // when TS.Recent was taken, 2^44 ns units (RFC 7323 §5.5)
-  std::uint32_t challenge_when : 14 = 0;  // last challenge ACK, 2^24 ns units; 0: never
+  std::uint32_t ts_recent_when : 11 = 0;  // when TS.Recent was taken, 2^44 ns units (RFC 7323 §5.5)
+  std::uint32_t edge_owed : 1 = 0;        // an ACK up to where marks began or ended (ecn.h)
+  std::uint32_t challenge_when : 12 = 0;  // last challenge ACK, 2^24 ns units; 0: never
+  std::uint32_t ce_seen : 1 = 0;          // our ACKs echo congestion (RFC 3168 §6.1.3)
+  std::uint32_t cwr_owed : 1 = 0;         // the next new text says that CWND was reduced
   std::uint32_t backoff : 6 = 0;          // of the send timer; keepalive: probes unanswered
   std::uint32_t user = 0;                 // the application's own word
   CongestionState congestion;
@@ -83,6 +86,7 @@ struct alignas(64) Connection {
   static constexpr std::uint16_t kActiveOpen = 1 << 12;    // we sent the first SYN
   static constexpr std::uint16_t kFinReceived = 1 << 13;   // RCV.NXT is beyond the peer's FIN
   static constexpr std::uint16_t kWriteBlocked = 1 << 14;  // application wants a writable event
+  static constexpr std::uint16_t kEcn = 1 << 15;           // ECN was agreed (RFC 3168 §6.1.1)
 
   [[nodiscard]] bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
   void set(std::uint16_t flag) { flags = static_cast<std::uint16_t>(flags | flag); }

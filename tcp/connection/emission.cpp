@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "tcp/connection/ecn.h"
 #include "tcp/connection/handshake.h"
 #include "tcp/connection/reassembly.h"
 #include "tcp/connection/receive_window.h"
@@ -53,6 +54,12 @@ void fill_header(Connection& c, Seq seq, std::uint8_t flags, const Context& cont
 }
 
 void fill_ack(Connection& c, Seq seq, const Context& context, SegmentOut& out) {
+  if (c.edge_owed != 0) [[unlikely]] {
+    c.edge_owed = 0;
+    fill_header_acking(c, seq, edge_of(c), Flags::kAck, context, out);
+    out.flags.bits ^= Flags::kEce;
+    return;
+  }
   fill_header_acking(c, seq, next_ack(c, context), Flags::kAck, context, out);
 }
 
@@ -68,7 +75,9 @@ void fill_reset(Connection& c, const Context& context, SegmentOut& out) {
 
 void fill_syn(Connection& c, bool answer, const Context& context, SegmentOut& out) {
   const bool ipv6 = c.has(Connection::kIpv6);
-  const std::uint8_t flags = answer ? Flags::kSyn | Flags::kAck : Flags::kSyn;
+  std::uint8_t flags = answer ? Flags::kSyn | Flags::kAck : Flags::kSyn;
+  // A SYN that got no answer goes without: something on the way may not like it (§6.1.1.1).
+  if (!answer && c.backoff == 0 && asks_for_ecn(context.config)) flags |= Flags::kEce | Flags::kCwr;
   fill_fixed(c.snd_una, flags, context, out);
   out.ack = Seq();
   // Not scaled (RFC 7323 §2.2), though a scaled one may have been told since.

@@ -37,6 +37,9 @@ void begin(Connection& c, const TcpConfig& config) {
   c.rttvar_us = 0;
   c.max_snd_wnd = 0;
   c.challenge_when = 0;
+  c.ce_seen = 0;
+  c.cwr_owed = 0;
+  c.edge_owed = 0;
   c.backoff = 0;
 }
 
@@ -97,6 +100,7 @@ void apply_agreement(Connection& c, const Handshake& h, const Context& context) 
   c.window_scales = static_cast<std::uint8_t>((h.our_scale << 4) | h.peer_scale);
   if (h.timestamps) c.set(Connection::kTimestamps);
   if (h.sack) c.set(Connection::kSack);
+  if (h.ecn) c.set(Connection::kEcn);
   c.ts_recent = h.ts_recent;
   c.ts_recent_when = ts_age_clock(context.now) & kTsAgeMask;
 }

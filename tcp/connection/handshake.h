@@ -24,7 +24,7 @@ struct Handshake {
   std::uint32_t snd_wnd = 0;     // bytes, from the segment that completed the handshake, scaled
   std::uint32_t rcv_wnd = 0;     // bytes, as our SYN or SYN-ACK advertised it
   std::uint16_t peer_mss = 536;  // as clamped; 1220 for IPv6 without the option
-  bool timestamps = false, sack = false, window_scaling = false;
+  bool timestamps = false, sack = false, window_scaling = false, ecn = false;
   std::uint8_t peer_scale = 0, our_scale = 0;
   std::uint32_t ts_recent = 0;
   std::uint32_t ts_offset = 0;

@@ -12,6 +12,7 @@
 #include "tcp/connection/ack_policy.h"
 #include "tcp/connection/calls.h"
 #include "tcp/connection/closing.h"
+#include "tcp/connection/ecn.h"
 #include "tcp/connection/handshake.h"
 #include "tcp/connection/input_syn_sent.h"
 #include "tcp/connection/text.h"
@@ -147,6 +148,7 @@ Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& 
       return Drop::none;
     }
   }
+  if (c.has(Connection::kEcn)) ecn_arrived(c, segment, context);
   return take_text(c, {segment.seq, segment.payload, segment.flags.fin()}, context, outcome);
 }
 

@@ -22,6 +22,9 @@ Drop on_segment(Connection& c, const SegmentIn& segment, const Context& context,
 [[nodiscard, gnu::always_inline]] inline bool is_next(const Connection& c, const SegmentIn& segment,
                                                       std::uint32_t fin, const Context& context) {
   if (segment.seq != c.rcv_nxt || segment.ack != c.snd_nxt || c.receive != kNil) return false;
+  if (c.has(Connection::kEcn) && (segment.ecn == kCongestionExperienced || c.ce_seen != 0)) {
+    return false;
+  }
   if (c.has(Connection::kTimestamps) &&
       (!segment.options.has_timestamps() || ts_before(segment.options.tsval, c.ts_recent))) {
     return false;
@@ -37,7 +40,8 @@ Drop on_segment(Connection& c, const SegmentIn& segment, const Context& context,
 /// or out of order.
 [[nodiscard]] inline bool is_expected(const Connection& c, const SegmentIn& segment,
                                       const Context& context) {
-  constexpr std::uint8_t kMask = Flags::kSyn | Flags::kFin | Flags::kRst | Flags::kAck;
+  constexpr std::uint8_t kMask =
+      Flags::kSyn | Flags::kFin | Flags::kRst | Flags::kAck | Flags::kEce | Flags::kCwr;
   if (c.state != State::established || (segment.flags.bits & kMask) != Flags::kAck) return false;
   return segment.payload.size() <= c.rcv_wnd() && is_next(c, segment, 0, context);
 }
@@ -50,7 +54,8 @@ bool input_expected(Connection& c, const SegmentIn& segment, const Context& cont
 /// both in one.
 [[nodiscard]] inline bool is_expected_end(const Connection& c, const SegmentIn& segment,
                                           const Context& context) {
-  constexpr std::uint8_t kMask = Flags::kSyn | Flags::kRst | Flags::kAck;
+  constexpr std::uint8_t kMask =
+      Flags::kSyn | Flags::kRst | Flags::kAck | Flags::kEce | Flags::kCwr;
   if ((segment.flags.bits & kMask) != Flags::kAck || !segment.payload.empty()) return false;
   const bool fin = segment.flags.fin();
   const bool usual = fin ? c.state == State::established || c.state == State::fin_wait_1 ||

@@ -10,6 +10,7 @@
 #include "tcp/connection/ack.h"
 #include "tcp/connection/ack_policy.h"
 #include "tcp/connection/closing.h"
+#include "tcp/connection/ecn.h"
 #include "tcp/connection/handshake.h"
 #include "tcp/connection/receive_window.h"
 #include "tcp/connection/text.h"
@@ -36,7 +37,9 @@ Drop check_reset(Connection& c, AckVerdict ack, const Context& context, Outcome&
 
 // What the peer's SYN tells.
 void learn_from_syn(Connection& c, const SegmentIn& segment, const Context& context) {
-  apply_agreement(c, agree(context.config, c.has(Connection::kIpv6), segment.options), context);
+  Handshake h = agree(context.config, c.has(Connection::kIpv6), segment.options);
+  h.ecn = is_ecn_answer(context.config, segment.flags);
+  apply_agreement(c, h, context);
   c.rcv_nxt = segment.seq + 1;
   c.last_ack_sent = c.rcv_nxt;
   c.rcv_adv = c.rcv_nxt + syn_window(context.config);

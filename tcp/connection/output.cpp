@@ -15,6 +15,7 @@
 #include <algorithm>
 
 #include "tcp/connection/calls.h"
+#include "tcp/connection/ecn.h"
 #include "tcp/connection/emission.h"
 #include "tcp/connection/handshake.h"
 #include "tcp/connection/receive_window.h"
@@ -101,7 +102,7 @@ struct Plan {
 
 // True if ACKs that are owed must go without data.
 [[nodiscard]] bool acks_go_alone(const Connection& c, const Context& context) {
-  if (c.acks_owed > 1) return true;
+  if (c.acks_owed > 1 || c.edge_owed != 0) return true;
   return has_gap(c, context) || next_ack(c, context) != c.rcv_nxt;
 }
 
@@ -136,9 +137,14 @@ struct Plan {
 inline std::uint32_t attach(const Connection& c, const SendState& st, const Context& context,
                             QueuePosition& at, std::uint32_t offset, const Plan& plan,
                             SegmentOut& out) {
-  const std::uint32_t bytes = gather(st, context.stores, at, plan.bytes, out);
-  out.payload_bytes = bytes;
+  const QueuePosition from = at;
+  std::uint32_t bytes = gather(st, context.stores, at, plan.bytes, out);
   const std::uint32_t mss = segment_payload(c, context);
+  if (bytes != plan.bytes && bytes > mss && bytes % mss != 0) [[unlikely]] {
+    at = from;  // many small pieces: whole segments of them, and no short one in the midst
+    bytes = gather(st, context.stores, at, bytes - bytes % mss, out);
+  }
+  out.payload_bytes = bytes;
   if (bytes > mss) out.segment_size = static_cast<std::uint16_t>(mss);
   if (bytes != 0 && offset + bytes == st.queued_bytes) out.flags.bits |= Flags::kPsh;
   if (plan.fin && bytes == plan.bytes) out.flags.bits |= Flags::kFin;
@@ -174,6 +180,7 @@ void emit_data(Connection& c, const Plan& plan, const Context& context, SegmentO
   if (before(from, c.snd_nxt)) {
     count_retransmission(c, st, from, context);
   } else {
+    if (c.has(Connection::kEcn) && bytes != 0) mark_new_text(c, out);
     ++context.counters.TCPOrigDataSent;
     if (st.rtt_at == Instant{}) {
       st.rtt_at = context.now;
@@ -182,7 +189,7 @@ void emit_data(Connection& c, const Plan& plan, const Context& context, SegmentO
   }
   // What is new may begin with a byte that a probe has carried already.
   if (after(to, c.snd_nxt)) {
-    if (bytes < c.mss || (bytes > c.mss && bytes % c.mss != 0)) st.short_end = to;
+    if (bytes == 0 || bytes % segment_payload(c, context) != 0) st.short_end = to;
     c.snd_nxt = to;
   }
   if (st.resending) {
@@ -329,7 +336,7 @@ bool send_whole_queue(Connection& c, const Context& context, SegmentOut& out) {
   constexpr std::uint16_t kOther =
       Connection::kResetOwed | Connection::kProbeOwed | Connection::kFinSent;
   if (c.send == kNil || c.snd_nxt != c.snd_una || c.receive != kNil) return false;
-  if (c.acks_owed > 1 || c.has(kOther)) return false;
+  if (c.acks_owed > 1 || c.edge_owed != 0 || c.has(kOther)) return false;
   if (c.state == State::syn_sent || c.state == State::syn_received) return false;
   SendState& st = context.stores.send[c.send];
   const std::uint32_t bytes = st.queued_bytes;
@@ -349,6 +356,7 @@ bool send_whole_queue(Connection& c, const Context& context, SegmentOut& out) {
   fill_header_acking(c, c.snd_nxt, c.rcv_nxt, flags, context, out);
   out.payload_bytes = bytes;
   out.piece_count = bytes != 0 ? 1 : 0;
+  if (c.has(Connection::kEcn) && bytes != 0) mark_new_text(c, out);
   st.cursor_offset = at.offset + bytes;
   st.last_send = st.unacked_since = tick_of(context.now);
   st.cwnd_limited = false;

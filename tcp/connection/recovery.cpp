@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "tcp/connection/calls.h"
+#include "tcp/connection/ecn.h"
 
 namespace millrace::tcp {
 namespace {
@@ -18,6 +19,7 @@ void enter_recovery(Connection& c, SendState& st, const Context& context) {
   // What limited transmit sent does not count as flight (RFC 5681 §3.2 step 2).
   const std::uint32_t flight = bytes_between(c.snd_una, st.limited_from);
   congestion_on_loss(context.config.congestion, c.congestion, flight, c.mss, context.now);
+  note_reduction(c, st);
   st.recover = c.snd_nxt;
   st.in_recovery = true;
   st.partial_acked = false;
@@ -90,6 +92,7 @@ bool on_new_ack(Connection& c, SendState& st, Seq ack, std::uint32_t acked_bytes
 void on_timeout_loss(Connection& c, SendState& st, bool first, const Context& context) {
   congestion_on_timeout(context.config.congestion, c.congestion, flight_bytes(c), c.mss, first,
                         context.now);
+  note_reduction(c, st);
   st.recover = c.snd_nxt;
   resend_all(c, st);
 }

@@ -141,6 +141,7 @@ bool ensure_send_state(Connection& c, const Context& context) {
   if (index == kNil) return false;
   SendState& st = context.stores.send[index];
   st.recover = c.snd_una - 1;
+  st.ecn_recover = st.recover;
   st.short_end = c.snd_una;
   st.unacked_since = tick_of(context.now);
   // Between two SendStates the time of the last send rests in send_deadline (connection.h). Under

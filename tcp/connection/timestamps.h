@@ -16,9 +16,9 @@ namespace millrace::tcp {
   return timestamp_clock(now) + c.ts_offset;
 }
 
-inline constexpr std::uint32_t kTsAgeMask = 0xfff;
+inline constexpr std::uint32_t kTsAgeMask = 0x7ff;
 
-/// Units of 2^44 ns (4.9 hours), modulo 2^12: comes round after more than two years.
+/// Units of 2^44 ns (4.9 hours), modulo 2^11: comes round after more than a year.
 [[nodiscard]] inline std::uint32_t ts_age_clock(Instant now) {
   constexpr int kAgeShift = 44;
   return static_cast<std::uint32_t>(static_cast<std::uint64_t>(now.time_since_epoch().count()) >>

@@ -28,6 +28,7 @@ namespace {
   syn.window_scale = terms.peer_scale;
   syn.tsval = ack.options.tsval;
   Handshake h = agree(config, !tuple.local.is_v4(), syn);
+  h.ecn = terms.ecn && config.ecn != EcnUse::never;
   h.iss = ack.ack - 1;
   h.irs = ack.seq - 1;
   h.snd_wnd = static_cast<std::uint32_t>(ack.window) << h.peer_scale;
@@ -47,6 +48,7 @@ Drop send_cookie(EndpointImpl& e, const Listener& listener, const FourTuple& tup
     terms.timestamps = true;
     terms.sack = agreed.sack;
     terms.window_scaling = agreed.window_scaling;
+    terms.ecn = what.ecn = agreed.ecn;
     terms.peer_scale = agreed.peer_scale;
     what.offered |= Options::kTimestamps;
     if (terms.sack) what.offered |= Options::kSackPermitted;

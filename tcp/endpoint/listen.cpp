@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "tcp/connection/ecn.h"
 #include "tcp/connection/input.h"
 #include "tcp/endpoint/cookie_open.h"
 #include "tcp/endpoint/lifecycle.h"
@@ -25,6 +26,7 @@ void send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const HalfOpenState& 
     what.offered |= Options::kTimestamps;
     what.tsval = our_timestamp(e, s);
   }
+  what.ecn = s.has(HalfOpenState::kEcn);
   if (s.has(HalfOpenState::kSack)) what.offered |= Options::kSackPermitted;
   if (s.has(HalfOpenState::kWindowScaling)) what.offered |= Options::kWindowScale;
   send_syn_ack(e, tuple, e.profile(s.profile), what);
@@ -97,6 +99,7 @@ Drop on_reset(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple
   h.peer_mss = s.peer_mss;
   h.timestamps = s.has(HalfOpenState::kTimestamps);
   h.sack = s.has(HalfOpenState::kSack);
+  h.ecn = s.has(HalfOpenState::kEcn);
   h.window_scaling = s.has(HalfOpenState::kWindowScaling);
   if (h.window_scaling) {
     h.peer_scale = s.window_scales & 0x0f;
@@ -129,6 +132,7 @@ bool send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const TcpConfig& conf
   r.ack = what.irs + 1;
   r.window = static_cast<std::uint16_t>(offered_window(config));
   r.flags = Flags{Flags::kSyn | Flags::kAck};
+  if (what.ecn) r.flags.bits |= Flags::kEce;
   r.ttl = config.ttl;
   r.dscp = config.dscp;
   r.take_options(syn_options(config, !tuple.local.is_v4(), what.tsval, &peer, what.tsecr));
@@ -178,7 +182,8 @@ Drop on_listener_segment(EndpointImpl& e, std::uint16_t listener, std::uint64_t 
 Drop accept_syn(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash, const FourTuple& tuple,
                 const SegmentIn& segment, Incarnation previous) {
   const Listener& l = e.listeners[listener];
-  const Handshake h = agree(e.profile(l.profile), !tuple.local.is_v4(), segment.options);
+  Handshake h = agree(e.profile(l.profile), !tuple.local.is_v4(), segment.options);
+  h.ecn = is_ecn_question(e.profile(l.profile), segment.flags);
   const std::uint32_t accepted = l.accepted_in == e.iteration ? l.accepted : 0;
   const bool backlog_full = e.half_open.size_of(listener) + accepted >= l.backlog;
   const bool full = backlog_full || e.half_open.full();
@@ -207,6 +212,7 @@ Drop accept_syn(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash, con
   if (h.timestamps) s.flags |= HalfOpenState::kTimestamps;
   if (h.sack) s.flags |= HalfOpenState::kSack;
   if (h.window_scaling) s.flags |= HalfOpenState::kWindowScaling;
+  if (h.ecn) s.flags |= HalfOpenState::kEcn;
 
   const EntryRef ref = e.half_open.insert(tuple, s, e.now);
   MR_CHECK(ref.exists());

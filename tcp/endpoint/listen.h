@@ -39,6 +39,7 @@ struct SynAck {
   std::uint8_t offered = 0;  // Options::has of the peer's SYN, as far as it was agreed
   std::uint32_t tsval = 0;
   std::uint32_t tsecr = 0;
+  bool ecn = false;  // agreed (RFC 3168 §6.1.1)
 };
 /// False if the queue of replies is full.
 bool send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const TcpConfig& config,

@@ -33,6 +33,10 @@ struct Flags {
   friend constexpr bool operator==(Flags, Flags) = default;
 };
 
+/// The two ECN bits of the IP header (RFC 3168 §5).
+inline constexpr std::uint8_t kEcnCapable = 2;  // ECT(0)
+inline constexpr std::uint8_t kCongestionExperienced = 3;
+
 struct SackBlock {
   Seq left;   // first byte of the block
   Seq right;  // the byte after its last

@@ -131,6 +131,19 @@ EndPlan draw_end(Random& r) {
   return e;
 }
 
+/// From numbers of its own, so that the rest of a plan is what it is without.
+void draw_ecn(Plan& p) {
+  Random r(p.seed ^ 0x6563'6e00);
+  for (Impairment& way : p.way) {
+    if (r.chance(0.4)) way.mark = r.unit() * r.unit();
+  }
+  for (EndPlan& e : p.end) {
+    e.tcp.ecn =
+        r.pick<tcp::EcnUse>({tcp::EcnUse::never, tcp::EcnUse::when_asked, tcp::EcnUse::always});
+    if (r.chance(0.25)) e.tcp.congestion = tcp::CongestionAlgorithm::dctcp;
+  }
+}
+
 }  // namespace
 
 Duration Fault::length() const {
@@ -189,12 +202,17 @@ Plan make_plan(std::uint64_t seed) {
   if (large) {
     // Thousands through pools of a few would take hours, and prove what hundreds do.
     for (EndPlan& e : p.end) e.scarcity = 0;
+    // SYNs that were lost together come again together, and the last of them must find room.
+    for (Impairment& way : p.way) {
+      way.queue_bytes = std::max(way.queue_bytes, static_cast<std::uint32_t>(connections) * 200);
+    }
   }
   p.heal_at = 20s;
   if (r.chance(0.5)) p.forged = 0.3 * r.unit();
   for (EndPlan& e : p.end) {
     if (r.chance(0.2)) e.backlog = static_cast<std::uint32_t>(r.magnitude(1, 64));
   }
+  draw_ecn(p);
   return p;
 }
 
@@ -208,9 +226,9 @@ std::string Plan::describe() const {
         << " us, rate " << w.bits_per_second << " bit/s over " << w.queue_bytes << " B, "
         << kLossNames[static_cast<std::size_t>(w.loss_kind)] << " loss " << w.loss << ", reorder "
         << w.reorder << " by " << to_us(w.reorder_delay) << " us, duplicate " << w.duplicate
-        << ", corrupt " << w.corrupt << "\n    mtu " << e.tcp.mtu << ", ts " << e.tcp.timestamps
-        << ", ws " << e.tcp.window_scaling << ", sack " << e.tcp.sack << ", buffers "
-        << e.tcp.receive_buffer << "/" << e.tcp.send_buffer << ", delack "
+        << ", corrupt " << w.corrupt << ", mark " << w.mark << "\n    mtu " << e.tcp.mtu << ", ts "
+        << e.tcp.timestamps << ", ws " << e.tcp.window_scaling << ", sack " << e.tcp.sack
+        << ", buffers " << e.tcp.receive_buffer << "/" << e.tcp.send_buffer << ", delack "
         << to_us(e.tcp.delayed_ack) << " us, nagle " << e.tcp.nagle << ", 2msl "
         << to_us(e.tcp.two_msl) << " us, burst " << e.tcp.max_segment_burst << ", tx_checksum "
         << e.tx_checksum << ", tso " << e.tx_tso << ", rx_checksums " << e.rx_checksums

@@ -97,6 +97,7 @@ class Simulation {
   [[nodiscard]] std::string unexcused(std::size_t index, int side) const;
   [[nodiscard]] bool reset_is_right(std::size_t index, int side) const;
   [[nodiscard]] bool silence_is_right(std::size_t index, int side) const;
+  [[nodiscard]] Duration leapt(int side, Instant from, Instant to) const;
   [[nodiscard]] bool stayed_too_short(std::size_t index, int side) const;
   [[nodiscard]] Instant end_of_trouble() const;
   [[nodiscard]] const Talk& talk(std::size_t index, int side) const {

@@ -94,6 +94,8 @@ void WireAudit::begin(const Look& look, Flow& flow) {
   const SegmentIn& s = look.view.segment;
   Way& own = look.own;
   if (own.begun && s.seq != own.iss) flow.muddled = true;
+  // A late copy of an earlier incarnation's SYN found the listener free, and is answered.
+  if (s.flags.ack() && look.peer.begun && s.ack != look.peer.iss + 1) flow.muddled = true;
   if (!own.begun) {
     own.begun = true;
     own.iss = own.una = own.nxt = s.seq;
@@ -121,6 +123,7 @@ void WireAudit::delivered(int side, std::uint32_t tag, std::span<const std::byte
   Flow& flow = flows_[tag - 1];
   const auto own = static_cast<std::size_t>(side);
   const Look look{*view, tag - 1, side, now, flow.way[own], flow.way[1 - own]};
+  if (!whole) look.own.doubtful = true;
   if (whole && !is_over(look)) {
     look.own.heard = now;
     look.own.tries = 0;

@@ -100,6 +100,7 @@ class WireAudit {
     // retransmission
     tcp::Seq recover;
     bool recovering = false, alone = false;
+    bool doubtful = false;  // a frame came damaged below TCP: nobody knows whether it was heard
     unsigned timeouts = 0;  // in a row, with nothing heard between
     Duration gap{0};
     // duty to answer

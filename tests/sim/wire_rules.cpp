@@ -175,6 +175,11 @@ void WireAudit::check_again(const Look& look) {
   if (own.alone && after(end, own.una + full_payload(look) + 1)) {
     return complain(look, "W8: more than a segment after a timeout");
   }
+  if (own.doubtful && before(s.seq, own.una)) {  // it has not heard the ACK that we saw
+    own.recovering = true;
+    own.recover = own.nxt;
+    return;
+  }
   if (s.seq != own.una || s.seq == own.nxt) return;
   const auto last = std::find_if(own.flight.rbegin(), own.flight.rend(), [&](const Sent& f) {
     return at_or_before(f.from, s.seq) && after(f.to, s.seq);

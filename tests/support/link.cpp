@@ -70,6 +70,26 @@ bool Link::loses(Way& way, std::span<const std::byte> frame, Instant now) {
   return way.burst_bad;
 }
 
+/// Sets "congestion experienced" in an ECN-capable packet; false if it is none (RFC 3168 §5).
+bool mark(std::vector<std::byte>& frame) {
+  const auto byte = [&](std::size_t at) { return std::to_integer<unsigned>(frame[at]); };
+  const unsigned type = byte(12) << 8 | byte(13);
+  if (type == 0x86dd) {
+    if ((byte(15) >> 4 & 3) == 0) return false;
+    frame[15] |= std::byte{0x30};
+    return true;
+  }
+  if (type != 0x0800 || (byte(15) & 3) == 0) return false;
+  // RFC 1624: what is added to the header is taken off its checksum.
+  const unsigned added = 3 - (byte(15) & 3);
+  unsigned sum = (byte(24) << 8 | byte(25)) + 0xffff - added;
+  sum = (sum & 0xffff) + (sum >> 16);
+  frame[15] |= std::byte{3};
+  frame[24] = static_cast<std::byte>(sum >> 8);
+  frame[25] = static_cast<std::byte>(sum & 0xff);
+  return true;
+}
+
 void Link::schedule(Delivery delivery) {
   delivery.order = order_++;
   flying_.push(std::move(delivery));
@@ -107,6 +127,7 @@ void Link::send(int from, std::span<const std::byte> frame, Instant now, std::ui
         way.random.below(static_cast<std::uint64_t>(i.reorder_delay.count()) + 1))};
   }
   Delivery d{at, 0, 1 - from, tag, Damage::none, {frame.begin(), frame.end()}};
+  if (i.mark > 0 && way.random.chance(i.mark) && mark(d.frame)) ++way.stats.marked;
   if (way.random.chance(i.duplicate)) {
     ++way.stats.duplicated;
     const Duration later = std::max(i.jitter, i.reorder_delay);

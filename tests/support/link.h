@@ -32,6 +32,7 @@ struct Impairment {
   double reorder = 0;  // probability that a frame is held back by up to `reorder_delay`
   Duration reorder_delay{0};
   double duplicate = 0;
+  double mark = 0;     // an ECN-capable packet is marked as having met congestion (RFC 3168 §5)
   double corrupt = 0;  // one bit is flipped: the TCP checksum must see every one of these
 
   /// The same wire without the harm: delay and rate stay.
@@ -39,7 +40,8 @@ struct Impairment {
 };
 
 struct LinkStats {
-  std::uint64_t sent = 0, lost = 0, overflowed = 0, reordered = 0, duplicated = 0, corrupted = 0;
+  std::uint64_t sent = 0, lost = 0, overflowed = 0, reordered = 0, duplicated = 0, corrupted = 0,
+                marked = 0;
 };
 
 /// Where a bit was flipped. A header below TCP may bear it (IPv6 has no checksum); one of IPv4

@@ -155,6 +155,8 @@ void parse_segment(Words& words, Step& step, bool injected) {
       if (s.length != s.text->size()) words.fail("a text of the length given");
     } else if (words.accept("[")) {
       s.options = parse_options(words, injected);
+    } else if (words.accept("ecn")) {
+      s.ecn = static_cast<std::uint8_t>(words.number("0 to 3", 0, 3));
     } else if (injected && words.accept("drop")) {
       step.drop = parse_drop(words);
     } else if (!injected && words.accept("beyond")) {
@@ -164,8 +166,8 @@ void parse_segment(Words& words, Step& step, bool injected) {
     } else if (!injected && words.accept("dscp")) {
       s.dscp = static_cast<std::uint8_t>(words.number("a code point", 0, 63));
     } else {
-      words.fail(injected ? "ack, win, urg, text, [ or drop"
-                          : "ack, win, urg, text, [, ttl, dscp or beyond");
+      words.fail(injected ? "ack, win, urg, text, [, ecn or drop"
+                          : "ack, win, urg, text, [, ecn, ttl, dscp or beyond");
     }
   }
   if ((s.flags & Flags::kAck) != 0 && !s.ack) words.fail("ack, for a segment with ACK");

@@ -137,6 +137,7 @@ Segment from_wire(Peer& peer, const tcp::SegmentOut& out) {
   Segment s = from_wire(peer, in);
   s.ttl = out.ttl;
   s.dscp = out.dscp;
+  s.ecn = out.ecn;
   return s;
 }
 

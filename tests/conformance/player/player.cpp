@@ -119,6 +119,7 @@ struct Mismatch {
   judge(wanted.urg != came.urg, "urgent pointer");
   judge(options_differ(wanted.options, came.options), "options");
   judge(wanted.ttl && wanted.ttl != came.ttl, "ttl");
+  judge(wanted.ecn != came.ecn, "ecn");
   judge(wanted.dscp && wanted.dscp != came.dscp, "dscp");
   judge(wanted.beyond && (!came.beyond || *came.beyond <= *wanted.beyond), "ISN not beyond");
   if (names.empty() && came.length != 0) {
@@ -376,6 +377,7 @@ class Player {
     arrived->bytes = to_bytes(p, step.segment);
     tcp::Ports ports;
     Drop drop = tcp::parse_segment(arrived->bytes, ports, arrived->segment);
+    arrived->segment.ecn = step.segment.ecn;
     if (drop == Drop::none) {
       drop = endpoint_->input(endpoint_->hash(p.tuple), p.tuple, arrived->segment, now_);
     }

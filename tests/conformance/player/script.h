@@ -62,6 +62,7 @@ struct Segment {
   std::optional<std::string> text;  // payload that is not the usual pattern
   std::optional<Relative> beyond;   // a new ISN must lie beyond this number of the old one
   std::optional<std::uint8_t> ttl, dscp;
+  std::uint8_t ecn = 0;  // the two bits of the IP header
   OptionList options;
 };
 

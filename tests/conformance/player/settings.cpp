@@ -91,6 +91,12 @@ constexpr std::array kCookies{
 constexpr std::array kCongestion{
     std::pair{"newreno", tcp::CongestionAlgorithm::newreno},
     std::pair{"cubic", tcp::CongestionAlgorithm::cubic},
+    std::pair{"dctcp", tcp::CongestionAlgorithm::dctcp},
+};
+constexpr std::array kEcn{
+    std::pair{"never", tcp::EcnUse::never},
+    std::pair{"when_asked", tcp::EcnUse::when_asked},
+    std::pair{"always", tcp::EcnUse::always},
 };
 constexpr std::array kOverflow{
     std::pair{"refuse", tcp::TimeWaitOverflow::refuse},
@@ -116,7 +122,7 @@ template <typename Table>
 [[nodiscard]] std::string all_names() {
   std::string names = names_of(kSwitches) + ", " + names_of(kTimes);
   for (const NumberSetting& n : kNumbers) names += ", " + std::string(n.name);
-  return names + ", time_wait_reuse, time_wait_overflow, syn_cookies, congestion";
+  return names + ", time_wait_reuse, time_wait_overflow, syn_cookies, congestion, ecn";
 }
 
 }  // namespace
@@ -160,6 +166,8 @@ void parse_setting(Words& words, Script& script) {
     profile(script).syn_cookies = choice(words, kCookies);
   } else if (words.accept("congestion")) {
     profile(script).congestion = choice(words, kCongestion);
+  } else if (words.accept("ecn")) {
+    profile(script).ecn = choice(words, kEcn);
   } else {
     words.fail("a setting: " + all_names());
   }

@@ -114,6 +114,24 @@ TEST(Segments, BurstsAreCutByThePort) {
   EXPECT_EQ(out.payload_bytes, 2U * 1460) << "Nagle: one short segment in flight is enough";
 }
 
+TEST(Segments, BurstsOfManySmallPiecesAreWholeSegments) {
+  TcpConfig config;
+  config.max_segment_burst = 9000;
+  Host h = established(config);
+  h.c.mss = 1000;
+  // Lasting memory that does not adjoin: each write is a piece, and eight of them make a burst.
+  const std::string text = pattern(20'000);
+  for (std::size_t at = 0; at + 600 < text.size(); at += 700) {
+    ASSERT_EQ(h.write(std::string_view(text).substr(at, 600), false), 600U);
+  }
+  SegmentOut out;
+  ASSERT_TRUE(next_segment(h.c, h.context(), out));
+  EXPECT_EQ(out.segment_size, 1000);
+  EXPECT_EQ(out.payload_bytes, 4000U) << "and not 4,800: a short segment in the midst";
+  ASSERT_TRUE(next_segment(h.c, h.context(), out));
+  EXPECT_EQ(out.payload_bytes % 1000, 0U);
+}
+
 TEST(Segments, KeepWithinBothWindows) {  // invariant 4
   for (const std::uint32_t window : {1U, 500U, 1460U, 4000U, 65'535U}) {
     Host h = established({}, window);
