@@ -10,7 +10,6 @@
 #include "apps/commands.h"
 #include "apps/config/command_line.h"
 #include "apps/config/exit_code.h"
-#include "apps/config/interrupt.h"
 
 namespace millrace {
 namespace {
@@ -18,15 +17,7 @@ namespace {
 int run(int argc, char** argv) {
   std::vector<Command> commands = all_commands();
   const std::vector<std::string> args(argv + 1, argv + argc);
-  auto line = parse_command_line(args, commands, version_text(), process_environment());
-  if (!line) return report_error(line.error());
-  if (line.value().command == nullptr) {
-    std::fputs(line.value().text.c_str(), stdout);
-    return kExitGood;
-  }
-  watch_signals();
-  auto code = line.value().command->run();
-  return code ? code.value() : report_error(code.error());
+  return run_command_line(args, commands, version_text());
 }
 
 }  // namespace

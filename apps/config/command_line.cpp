@@ -7,9 +7,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 
 #include "apps/config/config_file.h"
+#include "apps/config/exit_code.h"
+#include "apps/config/interrupt.h"
 #include "apps/config/reference.h"
 #include "apps/config/suggest.h"
 
@@ -238,6 +241,27 @@ Result<CommandLine> parse_command_line(std::span<const std::string> args,
   }
   if (auto good = set_all(*command, splitter, file, environment); !good) return good.error();
   return CommandLine{&*command, ""};
+}
+
+int run_command_line(std::span<const std::string> args, std::vector<Command>& commands,
+                     const std::string& version_text) {
+  auto line = parse_command_line(args, commands, version_text, process_environment());
+  if (!line) return report_error(line.error());
+  if (line.value().command == nullptr) {
+    std::fputs(line.value().text.c_str(), stdout);
+    return kExitGood;
+  }
+  watch_signals();
+  const auto code = line.value().command->run();
+  return code ? code.value() : report_error(code.error());
+}
+
+int run_one_command(Command command, const std::string& version_text, int argc, char** argv) {
+  std::vector<Command> commands{std::move(command)};
+  const std::string& name = commands.front().name;
+  std::vector<std::string> args(argv + 1, argv + argc);
+  if (args.empty() || args.front() != name) args.insert(args.begin(), name);
+  return run_command_line(args, commands, version_text);
 }
 
 }  // namespace millrace

@@ -31,6 +31,13 @@ struct CommandLine {
                                                      const std::string& version_text,
                                                      const Environment& environment);
 
+/// Parses, watches for signals, runs and reports. Returns the exit code.
+[[nodiscard]] int run_command_line(std::span<const std::string> args,
+                                   std::vector<Command>& commands, const std::string& version_text);
+/// The same for a program with one command, whose name may be left out.
+[[nodiscard]] int run_one_command(Command command, const std::string& version_text, int argc,
+                                  char** argv);
+
 /// "max-connections" to "MILLRACE_MAX_CONNECTIONS".
 [[nodiscard]] std::string environment_name(const std::string& option);
 

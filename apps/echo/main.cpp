@@ -65,15 +65,6 @@ Command echo_command(Options& o) {
 int main(int argc, char** argv) {
   using namespace millrace;
   Options options;
-  std::vector<Command> commands{echo_command(options)};
-  // One command alone needs no name, but may have it.
-  std::vector<std::string> args(argv + 1, argv + argc);
-  if (args.empty() || args.front() != "echo") args.insert(args.begin(), "echo");
   const std::string version = std::string("millrace-echo ") + std::string(build::kVersion) + "\n";
-  auto line = parse_command_line(args, commands, version, process_environment());
-  if (!line) return report_error(line.error());
-  if (line.value().command == nullptr) return std::fputs(line.value().text.c_str(), stdout) < 0;
-  watch_signals();
-  auto code = line.value().command->run();
-  return code ? code.value() : report_error(code.error());
+  return run_one_command(echo_command(options), version, argc, argv);
 }

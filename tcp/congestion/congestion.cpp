@@ -26,8 +26,8 @@ void congestion_init(CongestionAlgorithm algorithm, CongestionState& state, std:
   }
 }
 
-void congestion_on_any_ack(CongestionAlgorithm algorithm, CongestionState& state,
-                           const AckSample& sample, Instant now) {
+void congestion_on_ack(CongestionAlgorithm algorithm, CongestionState& state,
+                       const AckSample& sample, Instant now) {
   switch (algorithm) {
     case CongestionAlgorithm::newreno:
       return newreno::on_ack(state, sample);

@@ -45,13 +45,11 @@ struct AckSample {
 
 void congestion_init(CongestionAlgorithm, CongestionState&, std::uint32_t mss);
 /// A cumulative ACK of new data, outside recovery: inside, the window is the caller's.
-void congestion_on_any_ack(CongestionAlgorithm, CongestionState&, const AckSample&, Instant now);
-[[gnu::always_inline]] inline void congestion_on_ack(CongestionAlgorithm algorithm,
-                                                     CongestionState& state,
-                                                     const AckSample& sample, Instant now) {
-  // The usual case of a short exchange: NewReno learns nothing from a window that was not used.
-  if (algorithm == CongestionAlgorithm::newreno && !sample.cwnd_limited) return;
-  congestion_on_any_ack(algorithm, state, sample, now);
+void congestion_on_ack(CongestionAlgorithm, CongestionState&, const AckSample&, Instant now);
+/// False where congestion_on_ack() would do nothing: NewReno learns nothing from a window that was
+/// not used, and that is most ACKs of a short exchange.
+[[nodiscard]] inline bool congestion_learns(CongestionAlgorithm algorithm, bool cwnd_limited) {
+  return cwnd_limited || algorithm != CongestionAlgorithm::newreno;
 }
 /// Loss found by duplicate ACKs: sets ssthresh; the caller inflates and deflates (RFC 6582).
 void congestion_on_loss(CongestionAlgorithm, CongestionState&, std::uint32_t flight_bytes,

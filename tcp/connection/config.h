@@ -5,6 +5,7 @@
 // changes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "tcp/base/time.h"
@@ -17,8 +18,12 @@ enum class SynCookieUse : std::uint8_t { never, when_full, always };
 
 inline constexpr Duration kNoLinger{-1};
 
+/// Profiles that one endpoint may have: a connection names its own in a byte.
+inline constexpr std::size_t kMaxProfiles = 256;
+
 /// Explicit congestion notification (RFC 3168): never; if the peer's SYN asks for it; or asked for
-/// by our own SYNs as well. DCTCP is of no use without and always asks.
+/// by our own SYNs as well. DCTCP is of no use without, and asks unless it is
+/// never.
 enum class EcnUse : std::uint8_t { never, when_asked, always };
 
 struct TcpConfig {

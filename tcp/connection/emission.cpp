@@ -13,18 +13,6 @@
 #include "tcp/connection/timestamps.h"
 
 namespace millrace::tcp {
-namespace {
-
-constexpr std::uint32_t kTimestampOptionBytes = 12;
-
-// The largest payload the peer may send.
-[[nodiscard]] std::uint32_t full_segment(const Connection& c, const TcpConfig& config) {
-  const std::uint32_t mss = our_mss(config, c.has(Connection::kIpv6));
-  return c.has(Connection::kTimestamps) ? mss - kTimestampOptionBytes : mss;
-}
-
-}  // namespace
-
 std::uint32_t sack_option_bytes(const Connection& c, const Context& context) {
   if (!c.has(Connection::kSack)) return 0;
   const ReceiveState& r = context.stores.receive[c.receive];
@@ -37,7 +25,7 @@ std::uint32_t sack_option_bytes(const Connection& c, const Context& context) {
 Seq next_ack(const Connection& c, const Context& context) {
   if (context.config.coalesce_acks || c.has(Connection::kAckWhole)) return c.rcv_nxt;
   const std::uint32_t behind = bytes_between(c.last_ack_sent, c.rcv_nxt);
-  const std::uint32_t step = 2 * full_segment(c, context.config);
+  const std::uint32_t step = 2 * largest_payload(c, context.config);
   return behind > step ? c.last_ack_sent + step : c.rcv_nxt;
 }
 

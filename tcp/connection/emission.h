@@ -68,7 +68,7 @@ inline void fill_fixed(Seq seq, std::uint8_t flags, const Context& context, Segm
     ++context.counters.TCPToZeroWindowAdv;
   }
   c.last_ack_sent = ack;
-  if (c.ce_seen != 0) [[unlikely]]
+  if (c.has(Connection::kEcn) && c.ce_seen != 0) [[unlikely]]
     out.flags.bits |= Flags::kEce;
   if (ack != c.rcv_nxt) return;
   if (c.acks_owed != 0) --c.acks_owed;

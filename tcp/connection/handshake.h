@@ -38,13 +38,18 @@ struct Handshake {
 /// MSS we announce: mtu - 40 or mtu - 60, or max_segment if that is less.
 [[nodiscard]] std::uint16_t our_mss(const TcpConfig& config, bool ipv6);
 
+/// Payload bytes of the largest segment that our MSS lets the peer send, options that were agreed
+/// already deducted.
+[[nodiscard]] std::uint16_t largest_payload(const Connection& c, const TcpConfig& config);
+
 /// Options of our SYN, or of our SYN-ACK in answer to `peer` (only what the peer offered).
 [[nodiscard]] Options syn_options(const TcpConfig& config, bool ipv6, std::uint32_t tsval,
                                   const Options* peer, std::uint32_t tsecr);
 
-/// The agreement that follows from the peer's SYN or SYN-ACK options and our configuration. Leaves
-/// iss, irs, snd_wnd, rcv_wnd, ts_offset and rtt_us to the caller.
-[[nodiscard]] Handshake agree(const TcpConfig& config, bool ipv6, const Options& peer);
+/// The agreement that follows from the peer's SYN or SYN-ACK options and our configuration; `ecn`:
+/// its flags agree to that (ecn.h). Leaves iss, irs, snd_wnd, rcv_wnd, ts_offset and rtt_us to the
+/// caller.
+[[nodiscard]] Handshake agree(const TcpConfig& config, bool ipv6, const Options& peer, bool ecn);
 
 /// `c` becomes ESTABLISHED by `h`. Tuple, profile, generation, user and family are left alone.
 void establish(Connection& c, const Handshake& h, const Context& context);

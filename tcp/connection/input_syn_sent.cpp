@@ -37,9 +37,9 @@ Drop check_reset(Connection& c, AckVerdict ack, const Context& context, Outcome&
 
 // What the peer's SYN tells.
 void learn_from_syn(Connection& c, const SegmentIn& segment, const Context& context) {
-  Handshake h = agree(context.config, c.has(Connection::kIpv6), segment.options);
-  h.ecn = is_ecn_answer(context.config, segment.flags);
-  apply_agreement(c, h, context);
+  const bool ecn = is_ecn_answer(context.config, segment.flags);
+  apply_agreement(c, agree(context.config, c.has(Connection::kIpv6), segment.options, ecn),
+                  context);
   c.rcv_nxt = segment.seq + 1;
   c.last_ack_sent = c.rcv_nxt;
   c.rcv_adv = c.rcv_nxt + syn_window(context.config);
@@ -66,7 +66,8 @@ Drop take_syn(Connection& c, const SegmentIn& segment, AckVerdict ack, const Con
 
 }  // namespace
 
-bool input_syn_ack(Connection& c, const SegmentIn& segment, const Context& context) {
+[[gnu::flatten]] bool input_syn_ack(Connection& c, const SegmentIn& segment,
+                                    const Context& context) {
   Outcome outcome;
   learn_from_syn(c, segment, context);
   syn_acknowledged(c, segment, segment.window, context, outcome);

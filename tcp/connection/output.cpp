@@ -189,7 +189,8 @@ void emit_data(Connection& c, const Plan& plan, const Context& context, SegmentO
   }
   // What is new may begin with a byte that a probe has carried already.
   if (after(to, c.snd_nxt)) {
-    if (bytes == 0 || bytes % segment_payload(c, context) != 0) st.short_end = to;
+    const std::uint32_t mss = segment_payload(c, context);
+    if (bytes < mss || (bytes > mss && bytes % mss != 0)) st.short_end = to;
     c.snd_nxt = to;
   }
   if (st.resending) {

@@ -40,12 +40,6 @@ void change_congestion(Connection& c, const Context& context) {
   c.congestion.ssthresh = ssthresh;
 }
 
-void lower_mss(Connection& c, const Context& context) {
-  int most = our_mss(context.config, c.has(Connection::kIpv6));
-  if (c.has(Connection::kTimestamps)) most -= 12;
-  if (most < c.mss) c.mss = static_cast<std::uint16_t>(most);
-}
-
 }  // namespace
 
 void acknowledge_now(Connection& c) {
@@ -63,7 +57,7 @@ void on_profile_changed(Connection& c, const TcpConfig& before, const Context& c
   if (!is_synchronized(c)) return;  // the handshake will read the rest
   if (after.delayed_ack == Duration::zero()) acknowledge_now(c);
   if (after.congestion != before.congestion) change_congestion(c, context);
-  lower_mss(c, context);
+  c.mss = std::min(c.mss, largest_payload(c, context.config));
   const bool open =
       c.state == State::established || c.state == State::fin_wait_1 || c.state == State::fin_wait_2;
   if (open && c.acks_owed == 0 && window_update_due(c, context)) owe_ack(c);

@@ -94,7 +94,8 @@ Status check_config(const EndpointConfig& config) {
   check.range("max_blocks", config.max_blocks, 1, kMaxObjects);
   check.range("first_port", config.first_port, 1, 65'535);
   check.range("last_port", config.last_port, config.first_port, 65'535);
-  check.range("the number of profiles", static_cast<std::int64_t>(config.profiles.size()), 1, 256);
+  check.range("the number of profiles", static_cast<std::int64_t>(config.profiles.size()), 1,
+              kMaxProfiles);
   for (std::size_t i = 0; i < config.profiles.size(); ++i) {
     check.set_prefix("profile " + std::to_string(i) + ": ");
     check_fields(check, config.profiles[i]);

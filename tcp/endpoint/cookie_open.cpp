@@ -27,8 +27,8 @@ namespace {
   if (terms.window_scaling) syn.has |= Options::kWindowScale;
   syn.window_scale = terms.peer_scale;
   syn.tsval = ack.options.tsval;
-  Handshake h = agree(config, !tuple.local.is_v4(), syn);
-  h.ecn = terms.ecn && config.ecn != EcnUse::never;
+  const bool ecn = terms.ecn && config.ecn != EcnUse::never;
+  Handshake h = agree(config, !tuple.local.is_v4(), syn, ecn);
   h.iss = ack.ack - 1;
   h.irs = ack.seq - 1;
   h.snd_wnd = static_cast<std::uint32_t>(ack.window) << h.peer_scale;

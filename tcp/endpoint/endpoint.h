@@ -39,8 +39,6 @@ enum class TimeWaitReuse : std::uint8_t { none, timestamp, sequence, immediate }
 /// What happens when the TIME_WAIT store is full.
 enum class TimeWaitOverflow : std::uint8_t { refuse, recycle_oldest, reset };
 
-inline constexpr std::size_t kMaxProfiles = 256;
-
 struct EndpointConfig {
   std::uint32_t max_connections = 65'536;
   std::uint32_t max_half_open = 16'384;

@@ -12,7 +12,6 @@ namespace millrace::tcp {
 namespace {
 // Timeouts are compared modulo 2^32 microseconds.
 constexpr Duration kLongest = 30min;
-constexpr std::size_t kMaxProfiles = 256;
 constexpr std::size_t kMaxLevels = 16;  // config_check.cpp: syn_retries is 15 at most
 
 std::uint32_t us_of(Instant t) {

@@ -54,7 +54,7 @@ class HalfOpen {
  public:
   /// Room for `capacity` entries of both families. Timeouts and retries by profile.
   HalfOpen(std::uint32_t capacity, std::span<const TcpConfig> profiles);
-  /// One more profile, 256 at most: its number is the next. Allocates nothing.
+  /// One more profile, kMaxProfiles at most: its number is the next. Allocates nothing.
   void add_profile(const TcpConfig& config);
 
   /// A new entry whose SYN-ACK is sent at `now`; none if the store is full. Not yet in the index.

@@ -182,13 +182,14 @@ Drop on_listener_segment(EndpointImpl& e, std::uint16_t listener, std::uint64_t 
 Drop accept_syn(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash, const FourTuple& tuple,
                 const SegmentIn& segment, Incarnation previous) {
   const Listener& l = e.listeners[listener];
-  Handshake h = agree(e.profile(l.profile), !tuple.local.is_v4(), segment.options);
-  h.ecn = is_ecn_question(e.profile(l.profile), segment.flags);
+  const TcpConfig& config = e.profile(l.profile);
+  const Handshake h =
+      agree(config, !tuple.local.is_v4(), segment.options, is_ecn_question(config, segment.flags));
   const std::uint32_t accepted = l.accepted_in == e.iteration ? l.accepted : 0;
   const bool backlog_full = e.half_open.size_of(listener) + accepted >= l.backlog;
   const bool full = backlog_full || e.half_open.full();
   // A tuple that comes out of TIME_WAIT needs a sequence number that no cookie can be.
-  if (!previous.entry && wants_cookie(e.profile(l.profile), full)) {
+  if (!previous.entry && wants_cookie(config, full)) {
     return send_cookie(e, l, tuple, segment, h);
   }
   if (full) {

@@ -163,6 +163,8 @@ EntryRef find_entry(const EndpointImpl& e, std::uint64_t hash, const FourTuple& 
   return tuple.local.is_v4() ? find_v4(e, hash, tuple) : find_v6(e, hash, tuple);
 }
 
+// From the third segment of a handshake: the straight end and the answer to a SYN are not worth
+// another copy in line.
 Drop on_connection_segment(EndpointImpl& e, std::uint32_t index, Connection& c,
                            const SegmentIn& segment) {
   const Context context = e.context_of(c);

@@ -74,8 +74,9 @@ class TimeWait {
   /// entries' slots in `index`, hashed by `table_key`.
   TimeWait(std::uint32_t capacity, std::span<const TcpConfig> profiles, Index& index,
            SipKey table_key);
-  /// One more profile, 256 at most: its number is the next. Its 2MSL must be one that there is.
+  /// True if a profile that it was made with has this 2MSL.
   [[nodiscard]] bool has_two_msl(Duration two_msl) const;
+  /// One more profile, kMaxProfiles at most: its number is the next. Its 2MSL must be such a one.
   void add_profile(Duration two_msl);
 
   /// A new entry that expires 2MSL after `now`; none if the store is full. Not yet in the index.

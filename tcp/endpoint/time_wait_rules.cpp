@@ -38,8 +38,7 @@ namespace {
 /// False if the connection moved to a profile with another scale after its handshake. Its window
 /// then reads as less than it is.
 [[nodiscard]] bool scale_is_of_profile(const EndpointImpl& e, const Connection& c) {
-  return c.profile < e.given_profiles ||
-         c.our_scale() == scale_for(e.profile(c.profile).receive_buffer);
+  return c.our_scale() == scale_for(e.profile(c.profile).receive_buffer);
 }
 
 [[nodiscard]] TimeWaitState state_of(const EndpointImpl& e, const Connection& c) {

@@ -18,8 +18,8 @@ constexpr std::size_t kMostSurvivors = 64;
 TimeWait::TimeWait(std::uint32_t capacity, std::span<const TcpConfig> profiles, Index& index,
                    SipKey table_key)
     : index_(index), key_(table_key), capacity_(capacity) {
-  MR_CHECK(capacity <= kMaxCapacity && !profiles.empty() && profiles.size() <= 256);
-  by_profile_.reserve(256);
+  MR_CHECK(capacity <= kMaxCapacity && !profiles.empty() && profiles.size() <= kMaxProfiles);
+  by_profile_.reserve(kMaxProfiles);
   for (const TcpConfig& config : profiles) {
     if (!has_two_msl(config.two_msl)) {
       for (const bool ipv6 : {false, true}) {
@@ -44,7 +44,7 @@ bool TimeWait::has_two_msl(Duration two_msl) const {
 void TimeWait::add_profile(Duration two_msl) {
   std::size_t which = 0;
   while (sequences_[which].two_msl != two_msl) which += 2;
-  MR_CHECK(by_profile_.size() < 256);
+  MR_CHECK(by_profile_.size() < kMaxProfiles);
   by_profile_.push_back(static_cast<std::uint8_t>(which / 2));
 }
 

@@ -12,6 +12,7 @@
 #include "apps/config/command_line.h"
 #include "apps/config/exit_code.h"
 #include "apps/config/interrupt.h"
+#include "apps/config/parse_address.h"
 #include "apps/config/shared_options.h"
 #include "dataplane/backend.h"
 #include "tests/conformance/agent/agent.h"
@@ -26,28 +27,16 @@ struct Options {
   TcpOptions tcp;
 };
 
-[[nodiscard]] bool shares_prefix(const Address& a, const Address& b, unsigned length) {
-  if (a.is_v4() != b.is_v4()) return false;
-  const unsigned begin = a.is_v4() ? 96 : 0;
-  for (unsigned bit = begin; bit < begin + length; ++bit) {
-    const unsigned mask = 0x80U >> (bit % 8);
-    if (((a.bytes()[bit / 8] ^ b.bytes()[bit / 8]) & mask) != 0) return false;
-  }
-  return true;
-}
-
 /// The address of ours on the remote end's own network, else the first of its family if a route
 /// leads there.
 [[nodiscard]] std::optional<Address> source_for(const net::InterfaceConfig& interface,
                                                 const Address& remote) {
   for (const net::InterfaceAddress& own : interface.addresses) {
-    if (shares_prefix(own.address, remote, own.prefix_length)) return own.address;
+    if (in_prefix(remote, own.address, own.prefix_length)) return own.address;
   }
-  const bool routed =
-      std::any_of(interface.routes.begin(), interface.routes.end(), [&](const net::Route& r) {
-        return r.prefix.is_v4() == remote.is_v4() &&
-               shares_prefix(r.prefix, remote, r.prefix_length);
-      });
+  const bool routed = std::any_of(
+      interface.routes.begin(), interface.routes.end(),
+      [&](const net::Route& r) { return in_prefix(remote, r.prefix, r.prefix_length); });
   for (const net::InterfaceAddress& own : interface.addresses) {
     if (routed && own.address.is_v4() == remote.is_v4()) return own.address;
   }
@@ -120,15 +109,6 @@ Command agent_command(Options& o) {
 }  // namespace millrace
 
 int main(int argc, char** argv) {
-  using namespace millrace;
-  Options options;
-  std::vector<Command> commands{agent_command(options)};
-  std::vector<std::string> args(argv + 1, argv + argc);
-  if (args.empty() || args.front() != "agent") args.insert(args.begin(), "agent");
-  auto line = parse_command_line(args, commands, "socket_agent\n", process_environment());
-  if (!line) return report_error(line.error());
-  if (line.value().command == nullptr) return std::fputs(line.value().text.c_str(), stdout) < 0;
-  watch_signals();
-  auto code = line.value().command->run();
-  return code ? code.value() : report_error(code.error());
+  millrace::Options options;
+  return millrace::run_one_command(millrace::agent_command(options), "socket_agent\n", argc, argv);
 }

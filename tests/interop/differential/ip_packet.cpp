@@ -49,7 +49,9 @@ void put_address(std::vector<std::byte>& out, const Address& a) {
 
 }  // namespace
 
-std::vector<std::byte> to_packet(const FourTuple& tuple, std::span<const std::byte> segment) {
+std::vector<std::byte> to_bytes(const Packet& in) {
+  const FourTuple& tuple = in.tuple;
+  const std::span<const std::byte> segment = in.bytes;
   const auto length = static_cast<std::uint32_t>(segment.size());
   std::vector<std::byte> pseudo;
   put_address(pseudo, tuple.remote);
@@ -61,12 +63,12 @@ std::vector<std::byte> to_packet(const FourTuple& tuple, std::span<const std::by
 
   std::vector<std::byte> packet;
   if (tuple.local.is_v4()) {
-    put(packet, 0x4500'0000U | (kHeader4 + length), 4);
+    put(packet, 0x4500'0000U | std::uint32_t{in.ecn} << 16 | (kHeader4 + length), 4);
     put(packet, 0x0000'4000, 4);  // do not fragment
     packet.insert(packet.end(), {kHops, kTcp});
     put(packet, 0, 2);
   } else {
-    put(packet, 0x6000'0000, 4);
+    put(packet, 0x6000'0000U | std::uint32_t{in.ecn} << 20, 4);
     put(packet, length, 2);
     packet.insert(packet.end(), {kTcp, kHops});
   }
@@ -101,6 +103,8 @@ std::optional<Packet> from_packet(std::span<const std::byte> packet) {
   out.tuple.local_port = static_cast<std::uint16_t>(get16(segment, 0));
   out.tuple.remote_port = static_cast<std::uint16_t>(get16(segment, 2));
   out.bytes.assign(segment.begin(), segment.end());
+  const std::uint32_t traffic_class = get16(packet, 0) >> (v4 ? 0 : 4);
+  out.ecn = traffic_class & 3U;
   return out;
 }
 

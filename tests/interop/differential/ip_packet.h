@@ -12,9 +12,8 @@
 
 namespace millrace::differential {
 
-/// From the peer of `tuple` to its owner; the TCP checksum is filled in.
-[[nodiscard]] std::vector<std::byte> to_packet(const FourTuple& tuple,
-                                               std::span<const std::byte> segment);
+/// From the peer of its tuple to the owner; the TCP checksum is filled in.
+[[nodiscard]] std::vector<std::byte> to_bytes(const Packet& packet);
 /// What the owner sent; nothing if it is not TCP, or not whole.
 [[nodiscard]] std::optional<Packet> from_packet(std::span<const std::byte> packet);
 

@@ -145,6 +145,9 @@ KernelSide::KernelSide(const tcp::TcpConfig& config, bool ipv6)
   set("ipv4/tcp_timestamps", config.timestamps ? "1" : "0");
   set("ipv4/tcp_sack", config.sack ? "1" : "0");
   set("ipv4/tcp_window_scaling", config.window_scaling ? "1" : "0");
+  set("ipv4/tcp_ecn", config.ecn == tcp::EcnUse::never    ? "0"
+                      : config.ecn == tcp::EcnUse::always ? "1"
+                                                          : "2");
   set("ipv4/tcp_early_retrans", "0");  // tail loss probes come by the clock
   set("ipv6/conf/all/accept_dad", "0");
   set("ipv6/conf/default/accept_dad", "0");
@@ -215,9 +218,9 @@ void KernelSide::accept_all() {
   }
 }
 
-void KernelSide::inject(const FourTuple& tuple, std::span<const std::byte> segment) {
-  const std::vector<std::byte> packet = to_packet(tuple, segment);
-  check(static_cast<int>(write(device_, packet.data(), packet.size())), "the tun device");
+void KernelSide::inject(const Packet& packet) {
+  const std::vector<std::byte> bytes = to_bytes(packet);
+  check(static_cast<int>(write(device_, bytes.data(), bytes.size())), "the tun device");
   pump(real_now() + kMoment);
 }
 

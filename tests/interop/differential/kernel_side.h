@@ -31,7 +31,7 @@ class KernelSide final : public Side {
   void listen(std::uint16_t port, std::uint32_t backlog) override;
   void unlisten() override;
   void connect(const FourTuple& tuple) override;
-  void inject(const FourTuple& tuple, std::span<const std::byte> segment) override;
+  void inject(const Packet& packet) override;
   void send(const FourTuple& tuple, std::span<const std::byte> bytes) override;
   void read(const FourTuple& tuple, std::size_t bytes) override;
   void shutdown(const FourTuple& tuple) override;

@@ -42,12 +42,13 @@ void MillraceSide::connect(const FourTuple& tuple) {
   if (opened.error == tcp::OpenError::none) connections_.emplace_back(tuple, opened.connection);
 }
 
-void MillraceSide::inject(const FourTuple& tuple, std::span<const std::byte> segment) {
-  arrived_.emplace_back(segment.begin(), segment.end());
+void MillraceSide::inject(const Packet& packet) {
+  arrived_.push_back(packet.bytes);
   tcp::Ports ports;
   tcp::SegmentIn in;
   if (tcp::parse_segment(arrived_.back(), ports, in) == Drop::none) {
-    (void)endpoint_->input(endpoint_->hash(tuple), tuple, in, now_);
+    in.ecn = packet.ecn;
+    (void)endpoint_->input(endpoint_->hash(packet.tuple), packet.tuple, in, now_);
   }
   iterate();
 }
@@ -109,7 +110,7 @@ void MillraceSide::iterate() {
   std::array<tcp::SegmentOut, 16> out;
   for (std::size_t n = 0; (n = endpoint_->flush(out, now_)) != 0;) {
     for (const tcp::SegmentOut& s : std::span(out).first(n)) {
-      Packet packet{s.tuple, std::vector<std::byte>(tcp::header_bytes(s))};
+      Packet packet{s.tuple, std::vector<std::byte>(tcp::header_bytes(s)), s.ecn};
       (void)tcp::emit_header(s, packet.bytes.data());
       for (std::size_t i = 0; i < s.piece_count; ++i) {
         packet.bytes.insert(packet.bytes.end(), s.pieces[i].begin(), s.pieces[i].end());

@@ -56,6 +56,7 @@ constexpr std::uint16_t kFirstPeerPort = 4000;
   if (s.length != 0) text += "+" + std::to_string(s.length);
   if (s.ack) text += " ack " + std::to_string(*s.ack);
   if (s.win && *s.win == 0 && (s.flags & Flags::kRst) == 0) text += " win 0";
+  if (s.ecn != 0) text += " ecn " + std::to_string(s.ecn);
   return text + options_text(s.options);
 }
 
@@ -138,8 +139,16 @@ class Play {
         return side_.abort(tuple);
       case Kind::nodelay:
         return side_.nodelay(tuple, step.flag);
-      default:
-        return;
+      case Kind::icmp:
+      case Kind::renumber:
+        return;  // why_not() has seen to it that there is none
+      case Kind::expect:
+      case Kind::event:
+      case Kind::state:
+      case Kind::check:
+      case Kind::count:
+      case Kind::silence:
+        return;  // not to be acted on
     }
   }
 
@@ -161,6 +170,7 @@ class Play {
         text += "again ";
       }
       Segment s = script::from_wire(p, in);
+      s.ecn = packet.ecn;
       if (in.flags.rst() && in.seq.raw() == 0) s.seq = 0;
       trace_.back().segments.push_back(text + masked(s));
       return;
@@ -186,7 +196,7 @@ class Play {
 
   void inject(const Step& step) {
     const script::Peer& p = peer(step.peer);
-    side_.inject(p.tuple, script::to_bytes(p, step.segment));
+    side_.inject({p.tuple, script::to_bytes(p, step.segment), step.segment.ecn});
   }
 
   void connect(const Step& step) {
@@ -274,6 +284,7 @@ std::optional<std::string> why_not(const Script& s) {
   tcp::TcpConfig settable = c.profiles[0];
   settable.timestamps = settable.sack = settable.window_scaling = settable.nagle = true;
   settable.mtu = usual.profiles[0].mtu;
+  settable.ecn = usual.profiles[0].ecn;
   const std::string_view algorithm = congestion_name(settable.congestion);
   if (algorithm == "newreno" || algorithm == "cubic") {
     settable.congestion = usual.profiles[0].congestion;  // every kernel has these two

@@ -4,9 +4,9 @@
 // traces. What the script expects is not looked at: the other side is the expectation.
 //
 // A trace is what a peer sees: after each line that does something, the segments that were sent
-// until the next such line, with flags, numbers, length and options. Masked are the initial
-// sequence number, timestamps of the side's own, PSH, the window (but not that it is zero) and the
-// window scale: both sides choose them freely.
+// until the next such line, with flags, numbers, length, ECN bits and options. Masked are the
+// initial sequence number, timestamps of the side's own, PSH, the window (but not that it is zero)
+// and the window scale: both sides choose them freely.
 #pragma once
 
 #include <optional>

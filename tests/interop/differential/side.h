@@ -20,6 +20,7 @@ namespace millrace::differential {
 struct Packet {
   FourTuple tuple;
   std::vector<std::byte> bytes;
+  std::uint8_t ecn = 0;  // the two bits of the IP header
 };
 
 class Side {
@@ -29,7 +30,7 @@ class Side {
   virtual void unlisten() = 0;
   virtual void connect(const FourTuple& tuple) = 0;
   /// A segment of the peer's: TCP header without checksum, and payload.
-  virtual void inject(const FourTuple& tuple, std::span<const std::byte> segment) = 0;
+  virtual void inject(const Packet& packet) = 0;
   // Calls on a connection; nothing happens if there is none.
   virtual void send(const FourTuple& tuple, std::span<const std::byte> bytes) = 0;
   virtual void read(const FourTuple& tuple, std::size_t bytes) = 0;

@@ -180,26 +180,10 @@ Command impair_command(Options& o) {
   return c;
 }
 
-int run_main(std::span<const std::string> words) {
-  Options options;
-  std::vector<Command> commands{impair_command(options)};
-  std::vector<std::string> all{"impair"};
-  all.insert(all.end(), words.begin(), words.end());
-  auto line = parse_command_line(all, commands, "impair\n", process_environment());
-  if (!line) return report_error(line.error());
-  if (line.value().command == nullptr) {
-    std::fputs(line.value().text.c_str(), stdout);
-    return kExitGood;
-  }
-  watch_signals();
-  const auto code = line.value().command->run();
-  return code ? code.value() : report_error(code.error());
-}
-
 }  // namespace
 }  // namespace millrace
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> words(argv + 1, argv + argc);
-  return millrace::run_main(words);
+  millrace::Options options;
+  return millrace::run_one_command(millrace::impair_command(options), "impair\n", argc, argv);
 }

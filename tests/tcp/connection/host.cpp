@@ -26,6 +26,7 @@ SegmentIn Segment::view() const {
   in.flags.bits = flags;
   in.window = window;
   in.urgent = urgent;
+  in.ecn = ecn;
   in.options = options;
   in.payload = as_bytes(data);
   return in;
@@ -37,6 +38,7 @@ Segment from_output(const SegmentOut& out) {
   s.ack = out.ack;
   s.flags = out.flags.bits;
   s.window = out.window;
+  s.ecn = out.ecn;
   s.options.has = out.options.has;
   s.options.mss = out.options.mss;
   s.options.window_scale = out.options.window_scale;
@@ -70,6 +72,7 @@ void Host::establish(const HostSetup& setup) {
   h.timestamps = setup.timestamps;
   h.sack = setup.sack;
   h.window_scaling = setup.window_scaling;
+  h.ecn = setup.ecn;
   h.peer_scale = setup.peer_scale;
   h.our_scale = setup.window_scaling ? scale_for(config.receive_buffer) : std::uint8_t{0};
   h.ts_recent = setup.ts_recent;

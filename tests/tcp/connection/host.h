@@ -33,6 +33,7 @@ struct Segment {
   std::string data;
   Options options;
   std::uint16_t urgent = 0;
+  std::uint8_t ecn = 0;
 
   [[nodiscard]] SegmentIn view() const;
   [[nodiscard]] std::uint32_t length() const { return view().length(); }
@@ -53,6 +54,7 @@ struct HostSetup {
   bool timestamps = false;
   bool sack = true;
   bool window_scaling = false;
+  bool ecn = false;
   std::uint32_t ts_recent = 0;
   std::uint32_t rtt_us = 0;
   bool ipv6 = false;

@@ -13,7 +13,8 @@ void Pair::establish(Seq iss_a, Seq iss_b, bool ipv6) {
     return syn_options(config, ipv6, 0, nullptr, 0);
   };
   const auto setup = [&](Host& self, const Host& other, Seq iss, Seq irs) {
-    const Handshake h = agree(self.config, ipv6, offer(other.config));
+    const bool ecn = self.config.ecn == EcnUse::always && other.config.ecn == EcnUse::always;
+    const Handshake h = agree(self.config, ipv6, offer(other.config), ecn);
     HostSetup s;
     s.iss = iss;
     s.irs = irs;
@@ -24,6 +25,7 @@ void Pair::establish(Seq iss_a, Seq iss_b, bool ipv6) {
     s.timestamps = h.timestamps;
     s.sack = h.sack;
     s.window_scaling = h.window_scaling;
+    s.ecn = h.ecn;
     s.ts_recent = timestamp_clock(self.now);
     s.ipv6 = ipv6;
     self.establish(s);

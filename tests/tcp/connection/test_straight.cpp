@@ -27,17 +27,17 @@ std::string describe_end(const Host& h) {
   text << static_cast<int>(h.c.state) << ' ' << h.ends_of_stream << ' ' << h.writable << ' '
        << h.time_wait << ' ' << h.closed << ' ' << static_cast<int>(h.reason) << ' '
        << h.c.snd_nxt.raw() << ' ' << h.c.rcv_nxt.raw() << ' ' << h.c.ts_recent << ' '
-       << int{h.c.acks_owed} << ' ' << h.c.flags << ' ' << h.c.srtt_us << ' ' << h.c.snd_wnd
-       << '\n';
+       << int{h.c.acks_owed} << ' ' << h.c.ce_seen << h.c.cwr_owed << h.c.edge_owed << ' '
+       << h.c.flags << ' ' << h.c.srtt_us << ' ' << h.c.snd_wnd << '\n';
   return text.str();
 }
 
 std::string describe(Instant now, bool from_a, const Segment& s) {
   std::ostringstream text;
   text << now.time_since_epoch().count() << (from_a ? " a " : " b ") << s.seq.raw() << ' '
-       << s.ack.raw() << ' ' << int{s.flags} << ' ' << s.window << ' ' << s.data << ' '
-       << int{s.options.has} << ' ' << s.options.tsval << ' ' << s.options.tsecr << ' '
-       << int{s.options.sack_count};
+       << s.ack.raw() << ' ' << int{s.flags} << ' ' << int{s.ecn} << ' ' << s.window << ' '
+       << s.data << ' ' << int{s.options.has} << ' ' << s.options.tsval << ' ' << s.options.tsecr
+       << ' ' << int{s.options.sack_count};
   return text.str();
 }
 
@@ -51,6 +51,8 @@ TcpConfig config_of(std::uint32_t seed) {
   config.keepalive_idle = 500ms;
   if (seed % 6 == 0) config.delayed_ack = Duration::zero();
   if (seed % 9 == 0) config.send_buffer = 3'000;
+  if (seed % 4 < 2) config.ecn = EcnUse::always;
+  if (seed % 8 == 1) config.congestion = CongestionAlgorithm::dctcp;
   return config;
 }
 
@@ -89,6 +91,7 @@ Trace run_script(std::uint32_t seed, bool straight) {
   const Pair::Fate weather = chaos(seed, loss, loss, loss);
   p.fate = [&](bool from_a, int nth, Segment& s) {
     trace.segments.push_back(describe(p.a.now, from_a, s));
+    if (s.ecn != 0 && nth % 5 == 0) s.ecn = kCongestionExperienced;
     return weather(from_a, nth, s);
   };
   p.a.straight = p.b.straight = straight;
@@ -162,6 +165,7 @@ std::string open_and_answer(unsigned bits, bool ipv6, bool straight) {
   answer.options.tsval = 77;
   if (!sent.empty()) answer.options.tsecr = sent.back().options.tsval;
   if ((bits & 32) != 0) answer.options.has |= Options::kWindowScale | Options::kSackPermitted;
+  if ((bits & 64) != 0) answer.flags |= Flags::kEce;
   answer.options.window_scale = 5;
   const Drop drop = h.input(answer);
   EXPECT_EQ(h.straight_opens, straight ? 1 : 0);
@@ -175,7 +179,7 @@ std::string open_and_answer(unsigned bits, bool ipv6, bool straight) {
 
 TEST(StraightPaths, TheAnswerToOurSynDoesWhatItWould) {
   for (const bool ipv6 : {false, true}) {
-    for (unsigned bits = 0; bits < 64; ++bits) {
+    for (unsigned bits = 0; bits < 128; ++bits) {
       EXPECT_EQ(open_and_answer(bits, ipv6, true), open_and_answer(bits, ipv6, false)) << bits;
     }
   }

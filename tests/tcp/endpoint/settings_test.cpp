@@ -242,23 +242,41 @@ TEST_P(Settings, TheReceiveBufferOfAListenerDecidesScaleAndWindow) {
   EXPECT_GT(net.client->status(ends.client)->snd_wnd_bytes, 4'000'000u);
 }
 
+/// Closes both ends, the server's first, and tells whether its TIME-WAIT reads windows by the scale
+/// of its profile.
+bool reads_by_profile(Pair& pair, const Pair::Ends& ends) {
+  const FourTuple tuple = pair.server->status(ends.server)->tuple;
+  pair.server->close(ends.server);
+  pair.exchange();
+  pair.client->close(ends.client);
+  pair.exchange();
+  const EndpointImpl& e = inspect(*pair.server);
+  const EntryRef entry = find_entry(e, pair.server->hash(tuple), tuple);
+  EXPECT_EQ(entry.kind(), EntryKind::time_wait);
+  return e.time_wait.state(entry).has(TimeWaitState::kScaled);
+}
+
 TEST_P(Settings, TimeWaitUsesTheScaleThatWasAgreedOn) {
   (void)net.listen();
+  const auto as_it_was = net.open();
+  EXPECT_TRUE(reads_by_profile(net, as_it_was));
   const auto ends = net.open();
-  const FourTuple tuple = net.server->status(ends.server)->tuple;
   change(*net.server, ends.server, [](TcpConfig& c) { c.receive_buffer = 1 << 30; });
-  net.server->close(ends.server);
-  net.exchange();
-  net.client->close(ends.client);
-  net.exchange();
-  ASSERT_EQ(net.server->states().of(State::time_wait), 1u);
-  const EndpointImpl& e = inspect(*net.server);
-  const EntryRef entry = find_entry(e, net.server->hash(tuple), tuple);
-  ASSERT_EQ(entry.kind(), EntryKind::time_wait);
-  EXPECT_FALSE(e.time_wait.state(entry).has(TimeWaitState::kScaled))
-      << "the scale of 1 GiB would make the window another";
+  EXPECT_FALSE(reads_by_profile(net, ends)) << "the scale of 1 GiB would make the window another";
   net.run_for(61s);
   EXPECT_EQ(net.server->states().of(State::time_wait), 0u);
+}
+
+TEST_P(Settings, TimeWaitUsesTheAgreedScaleInAProfileOfTheStartAsWell) {
+  EndpointConfig config = small_config();
+  config.profiles.push_back(config.profiles[0]);
+  config.profiles[1].receive_buffer = 1 << 30;
+  Pair two(GetParam(), small_config(), config);
+  (void)two.listen();
+  const auto ends = two.open();
+  ASSERT_TRUE(two.server->configure(ends.server, config.profiles[1]).ok());
+  ASSERT_EQ(two.server->status(ends.server)->profile, 1);
+  EXPECT_FALSE(reads_by_profile(two, ends));
 }
 
 TEST_P(Settings, TheUserTimeoutOfAConnectionEndsIt) {
