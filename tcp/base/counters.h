@@ -24,6 +24,8 @@ namespace millrace::tcp {
   X(SyncookiesSent) X(SyncookiesRecv) X(SyncookiesFailed) X(DelayedACKs) X(DelayedACKLost)        \
   X(TCPTimeouts) X(TCPSynRetrans) X(TCPFastRetrans) X(TCPSlowStartRetrans) X(TCPLostRetransmit)   \
   X(TCPLossProbes) X(TCPSpuriousRTOs) X(TCPDSACKRecv) X(TCPOFOQueue) X(TCPOFODrop)                \
+  X(TCPSackRecovery) X(TCPSackRecoveryFail) X(TCPSACKReneging) X(TCPSACKReorder)                  \
+  X(TCPSACKDiscard) X(TCPLossProbeRecovery) X(TCPFullUndo) X(TCPLossUndo) X(TCPDSACKUndo)         \
   X(TCPChallengeACK) X(TCPSYNChallenge) X(TCPACKSkippedTimeWait) X(TCPACKSkippedFinWait2)         \
   X(TCPAbortOnData) X(TCPAbortOnClose) X(TCPAbortOnMemory) X(TCPAbortOnTimeout)                   \
   X(TCPAbortOnLinger) X(TCPKeepAlive) X(TCPWinProbe) X(TCPFromZeroWindowAdv)                      \

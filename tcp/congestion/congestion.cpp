@@ -71,6 +71,12 @@ void congestion_on_timeout(CongestionAlgorithm algorithm, CongestionState& state
   state.cwnd = mss;
 }
 
+void congestion_undo(CongestionState& state, const CongestionState& before) {
+  const std::uint32_t cwnd = std::max(state.cwnd, before.cwnd);
+  state = before;
+  state.cwnd = cwnd;
+}
+
 void congestion_on_idle_restart(CongestionAlgorithm algorithm, CongestionState& state,
                                 std::uint32_t mss) {
   state.cwnd = std::min(state.cwnd, initial_window(mss));

@@ -65,6 +65,9 @@ void congestion_count_marks(CongestionAlgorithm, CongestionState&, std::uint32_t
 /// Retransmission timeout: ssthresh and one segment (RFC 5681 §3.1, equation 4).
 void congestion_on_timeout(CongestionAlgorithm, CongestionState&, std::uint32_t flight_bytes,
                            std::uint32_t mss, bool first_timeout, Instant now);
+/// The last loss or timeout was none (RFC 4015 §3, RFC 9438 §4.9): `before` is what it was then.
+/// The window does not shrink by it.
+void congestion_undo(CongestionState&, const CongestionState& before);
 /// Sending resumes after idling longer than an RTO (RFC 5681 §4.1).
 void congestion_on_idle_restart(CongestionAlgorithm, CongestionState&, std::uint32_t mss);
 

@@ -11,8 +11,10 @@
 #include "tcp/connection/closing.h"
 #include "tcp/connection/ecn.h"
 #include "tcp/connection/handshake.h"
+#include "tcp/connection/loss_recovery.h"
 #include "tcp/connection/recovery.h"
 #include "tcp/connection/rtt.h"
+#include "tcp/connection/send_log.h"
 #include "tcp/connection/send_queue.h"
 #include "tcp/connection/timers.h"
 #include "tcp/connection/timestamps.h"
@@ -56,10 +58,9 @@ inline void sample_rtt(Connection& c, SendState& st, const SegmentIn& segment,
   return ms > 60'000 ? 0 : std::max(ms, 1U) * 1000;
 }
 
-void restart_retransmit_timer(Connection& c, const Context& context) {
+void restart_send_timer(Connection& c, const SendState& st, const Context& context) {
   if (c.send_timer == SendTimer::persist) c.backoff = 0;  // it spaced probes
-  c.send_timer = SendTimer::retransmit;
-  c.send_deadline = deadline_after(context.now, retransmission_timeout(c, context.config));
+  start_send_timer(c, st, context);
 }
 
 // All of it has been acknowledged. True if the application waits to write and may.
@@ -80,10 +81,15 @@ void acknowledge(Connection& c, const SegmentIn& segment, const Context& context
   const std::uint32_t bytes = bytes_between(c.snd_una, ack) - (fin_acked ? 1U : 0U);
   sample_rtt(c, st, segment, context);
   // A window that was just told to be too large does not grow (RFC 3168 §6.1.2).
-  const std::uint32_t credit =
-      c.has(Connection::kEcn) && ecn_acknowledged(c, st, segment, bytes, context) ? 0 : bytes;
-  const bool restart_timer =
-      on_new_ack(c, st, ack, credit, echoed_rtt_us(c, segment, context), context);
+  const bool marked = c.has(Connection::kEcn) && ecn_acknowledged(c, st, segment, bytes, context);
+  const std::uint32_t credit = marked ? 0 : bytes;
+  if (c.srtt_us < st.min_rtt_us) st.min_rtt_us = c.srtt_us;
+  const std::uint32_t rtt_us = echoed_rtt_us(c, segment, context);
+  bool restart_timer = true;
+  if (!needs_scoreboard(c, st, segment) ||
+      !take_sack_ack(c, st, segment, credit, rtt_us, context)) {
+    restart_timer = on_new_ack(c, st, ack, credit, rtt_us, context);
+  }
   if (ack == c.snd_nxt && bytes == st.queued_bytes &&
       (fin_acked || !c.has(Connection::kFinQueued))) {
     if (forget_all_sent(c, ack, context)) outcome.writable = true;
@@ -92,16 +98,18 @@ void acknowledge(Connection& c, const SegmentIn& segment, const Context& context
   }
   drop_acknowledged(st, context.stores, bytes);
   c.snd_una = ack;
+  if (st.log != kNil) forget_log(context.stores.logs[st.log], ack);
   st.unanswered = 0;
   st.unacked_since = tick_of(context.now);
   if (st.resending && before(st.resend_next, ack)) st.resend_next = ack;
   if (st.resending && st.resend_next == c.snd_nxt) st.resending = false;
   if (ack != c.snd_nxt) {
-    if (restart_timer) restart_retransmit_timer(c, context);
+    if (restart_timer) restart_send_timer(c, st, context);
   } else {
     st.retransmit_first = false;
     c.send_timer = SendTimer::none;
   }
+  settle_losses(c, st, context);
   if (became_writable(c, context)) outcome.writable = true;
 }
 
@@ -114,13 +122,19 @@ void repeated_ack(Connection& c, const SegmentIn& segment, bool window_changed,
     // answered (RFC 9293 §3.8.6.1, MUST-37); one without counts on.
     if (!c.has(Connection::kOwnerGone)) st.unanswered = 0;
     if (c.snd_wnd != 0 && c.snd_nxt != c.snd_una) {
-      resend_all(c, st);
-      restart_retransmit_timer(c, context);
+      resend_refused(c, st, context);
+      restart_send_timer(c, st, context);
     }
     return;
   }
   const bool in_flight = c.snd_nxt != c.snd_una;
   if (in_flight && c.has(Connection::kEcn)) (void)ecn_acknowledged(c, st, segment, 0, context);
+  if (in_flight && needs_scoreboard(c, st, segment)) {
+    if (take_sack_ack(c, st, segment, 0, 0, context)) settle_losses(c, st, context);
+    return;
+  }
+  // An ACK without SACK is no duplicate where the peer would have sent one (RFC 6675 §2).
+  if (c.has(Connection::kSack) && !st.in_recovery) return;
   if (in_flight && !window_changed && segment.length() == 0) on_duplicate_ack(c, st, context);
 }
 

@@ -2,7 +2,7 @@
 //
 // RFC 9293 §3.8.6.3 (delayed ACKs), RFC 5961 §7 (challenge ACKs, limited per connection).
 //
-// The time of the last challenge is kept in 12 bits of 16.8 ms, which come round after 69 s: a
+// The time of the last challenge is kept in 11 bits of 16.8 ms, which come round after 34 s: a
 // challenge that falls into the same half second of a later round is withheld although none was
 // sent just before. Whoever asks honestly asks again.
 #include "tcp/connection/ack_policy.h"
@@ -13,7 +13,7 @@ namespace millrace::tcp {
 namespace {
 
 constexpr int kChallengeShift = 24;  // 2^24 ns
-constexpr std::uint32_t kChallengeMask = 0x0fff;
+constexpr std::uint32_t kChallengeMask = 0x07ff;
 
 }  // namespace
 

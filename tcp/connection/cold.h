@@ -33,6 +33,19 @@ struct alignas(64) Block {
   Block() {}  // NOLINT(modernize-use-equals-default): zeroing 2 KiB per small write would be waste
 };
 
+/// What was first sent about `at` and ends at `end` (send_log.h).
+struct SentRun {
+  Seq end;
+  Stamp at = 0;
+};
+inline constexpr std::uint32_t kLoggedRuns = 62;
+struct SendLog {
+  std::uint32_t head = 0;
+  std::uint32_t count = 0;
+  std::array<SentRun, kLoggedRuns> runs;
+};
+static_assert(sizeof(SendLog) <= 512);
+
 /// Exists while anything is queued or unacknowledged (SYN and FIN included). Offsets count from
 /// SND.UNA. SND.NXT never goes back: what is sent again is told by `resend_next`.
 struct alignas(64) SendState {
@@ -48,14 +61,20 @@ struct alignas(64) SendState {
   Seq limited_from;                // SND.NXT before limited transmit (RFC 3042)
   Instant rtt_at{};
   Seq rtt_seq;  // the end of the segment being timed (Karn); valid if rtt_at is not zero
-  std::int32_t inflation = 0;   // bytes beside cwnd: limited transmit and fast recovery
+  std::uint32_t log = kNil;   // cold SendLog while more than one run is in flight
+  std::uint32_t loss = kNil;  // cold LossState while anything is missing (loss_state.h)
+  Stamp sent_at = 0;          // the latest run of first transmissions: when it ended,
+  Stamp run_began = 0;        // and when it began
+  std::uint32_t min_rtt_us = 0xffff'ffff;  // RACK.min_RTT, of this SendState's life
+  std::int32_t inflation = 0;   // bytes beside cwnd: what is in flight and does not count, or more
   std::uint8_t dup_acks = 0;    // saturates
   std::uint8_t unanswered = 0;  // retransmissions and probes in a row that nobody answered
   SoftError soft_error = SoftError::none;  // the last that ICMP told of what is in flight
   bool in_recovery = false;                // fast recovery (RFC 6582)
   bool partial_acked = false;              // the first partial ACK of this recovery has come
   bool resending = false;
-  bool retransmit_first = false;  // the segment at SND.UNA is due (SYN included)
+  bool retransmit_first = false;  // the segment at SND.UNA is due (SYN included), or with a
+                                  // LossState whatever that says
   bool cwnd_limited = false;      // the last flush ended because of cwnd
   Seq recover;                    // RFC 6582: SND.NXT when loss was last found
   Seq ecn_recover;                // SND.NXT when the window was last reduced (RFC 3168 §6.1.2)

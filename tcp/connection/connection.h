@@ -29,7 +29,17 @@ struct WheelNode {
 
 /// Which of the mutually exclusive purposes `send_deadline` serves now. `memory`: a write found no
 /// block free and nothing of ours is in flight that would free one; ask again.
-enum class SendTimer : std::uint8_t { none, retransmit, persist, keepalive, fin_wait_2, memory };
+/// `loss_probe` and `reorder` stand in for `retransmit` while they are earlier (RFC 8985 §8).
+enum class SendTimer : std::uint8_t {
+  none,
+  retransmit,
+  persist,
+  keepalive,
+  fin_wait_2,
+  memory,
+  loss_probe,
+  reorder,
+};
 
 struct alignas(64) Connection {
   // ---- first line: what every segment in order touches
@@ -63,7 +73,8 @@ struct alignas(64) Connection {
   std::uint16_t generation = 0;   // of this slot: stale handles do not resolve
   std::uint32_t ts_recent_when : 11 = 0;  // when TS.Recent was taken, 2^44 ns units (RFC 7323 §5.5)
   std::uint32_t edge_owed : 1 = 0;        // an ACK up to where marks began or ended (ecn.h)
-  std::uint32_t challenge_when : 12 = 0;  // last challenge ACK, 2^24 ns units; 0: never
+  std::uint32_t reordering : 1 = 0;       // RACK.reordering_seen (RFC 8985 §6.2)
+  std::uint32_t challenge_when : 11 = 0;  // last challenge ACK, 2^24 ns units; 0: never
   std::uint32_t ce_seen : 1 = 0;          // our ACKs echo congestion (RFC 3168 §6.1.3)
   std::uint32_t cwr_owed : 1 = 0;         // the next new text says that CWND was reduced
   std::uint32_t backoff : 6 = 0;          // of the send timer; keepalive: probes unanswered

@@ -14,6 +14,7 @@
 #include "tcp/base/time.h"
 #include "tcp/connection/cold.h"
 #include "tcp/connection/config.h"
+#include "tcp/connection/loss_state.h"
 #include "tcp/wire/segment.h"
 
 namespace millrace::tcp {
@@ -24,6 +25,8 @@ struct Stores {
   Pool<ReceiveState> receive;
   Pool<Chunk> chunks;
   Pool<Block> blocks;
+  Pool<SendLog> logs;
+  Pool<LossState> loss;
   Pool<AddressPair6> pairs;  // not used in this room
 };
 

@@ -37,6 +37,7 @@ void begin(Connection& c, const TcpConfig& config) {
   c.rttvar_us = 0;
   c.max_snd_wnd = 0;
   c.challenge_when = 0;
+  c.reordering = 0;
   c.ce_seen = 0;
   c.cwr_owed = 0;
   c.edge_owed = 0;

@@ -47,7 +47,7 @@ Drop on_icmp_too_big(Connection& c, Seq seq, std::uint16_t mtu, const Context& c
   if (told >= c.mss) return Drop::icmp_ignored;
   c.mss = static_cast<std::uint16_t>(told);
   // What was too big is lost, but not by congestion (RFC 1191 §6.5).
-  resend_all(c, context.stores.send[c.send]);
+  resend_all(c, context.stores.send[c.send], context);
   return Drop::none;
 }
 

@@ -32,7 +32,8 @@ Drop on_segment(Connection& c, const SegmentIn& segment, const Context& context,
   if (c.send == kNil) return true;
   const SendState& st = context.stores.send[c.send];
   const std::uint32_t flight = bytes_between(c.snd_una, c.snd_nxt);
-  return flight == st.queued_bytes + fin && flight != 0 && !st.in_recovery;
+  return flight == st.queued_bytes + fin && flight != 0 && !st.in_recovery && st.loss == kNil &&
+         segment.options.sack_count == 0;
 }
 
 /// Header prediction (Jacobson): true only if every check before the fifth passes, the ACK covers

@@ -18,7 +18,9 @@
 #include "tcp/connection/ecn.h"
 #include "tcp/connection/emission.h"
 #include "tcp/connection/handshake.h"
+#include "tcp/connection/loss_recovery.h"
 #include "tcp/connection/receive_window.h"
+#include "tcp/connection/send_log.h"
 #include "tcp/connection/send_queue.h"
 #include "tcp/connection/timers.h"
 
@@ -31,6 +33,7 @@ struct Plan {
   Kind kind = Kind::none;
   bool fin = false;
   std::uint32_t bytes = 0;
+  std::uint32_t offset = 0;  // of a retransmission
 };
 
 [[nodiscard]] std::uint32_t congestion_limit(const Connection& c, const SendState& st) {
@@ -83,6 +86,20 @@ struct Plan {
   return {Kind::data, fin, bytes};
 }
 
+// What the scoreboard says goes next, or a probe of the tail (RFC 6675 §5, RFC 8985 §7.3).
+[[nodiscard]] Plan plan_resend(const Connection& c, const SendState& st, const Context& context) {
+  const Resend next = next_resend(c, st, context);
+  if (!next.any) return {};
+  const std::uint32_t offset = bytes_between(c.snd_una, next.first);
+  const std::uint32_t bytes = std::min(next.bytes, st.queued_bytes - offset);
+  if (next.fresh) {
+    const bool fin = c.has(Connection::kFinQueued) && offset + bytes == st.queued_bytes &&
+                     c.snd_wnd > offset + bytes;
+    return {Kind::data, fin, bytes};
+  }
+  return {Kind::retransmit, bytes < next.bytes, bytes, offset};
+}
+
 // The segment at SND.UNA, again (RFC 5681 §3.2, RFC 6582 §3.2).
 [[nodiscard]] Plan plan_retransmit(const Connection& c, const SendState& st,
                                    const Context& context) {
@@ -119,18 +136,22 @@ struct Plan {
   if (c.acks_owed != 0 && acks_go_alone(c, context)) return {Kind::ack};
   if (c.has(Connection::kProbeOwed)) return plan_probe(c, st, context);
   Plan plan;
-  if (st.retransmit_first) plan = plan_retransmit(c, st, context);
-  if (plan.kind == Kind::none) plan = plan_data(c, st, context);
+  if (st.retransmit_first) {
+    plan = st.loss == kNil ? plan_retransmit(c, st, context) : plan_resend(c, st, context);
+  }
+  const bool held = st.loss != kNil && plan.kind == Kind::none && holds_new_text(st, context);
+  if (plan.kind == Kind::none && !held) plan = plan_data(c, st, context);
   if (plan.kind == Kind::none) plan.kind = ack_or_none;
   return plan;
 }
 
-// `send_timer` becomes retransmit; what `backoff` counted for another purpose is forgotten.
-[[gnu::always_inline]] inline void arm_retransmit(Connection& c, const Context& context) {
-  if (c.send_timer == SendTimer::retransmit) return;
+// Unless a timer watches over what is in flight already; what `backoff` counted for another purpose
+// is forgotten.
+[[gnu::always_inline]] inline void arm_retransmit(Connection& c, const SendState& st,
+                                                  const Context& context) {
+  if (watches_flight(c.send_timer)) return;
   if (c.send_timer != SendTimer::none) c.backoff = 0;
-  c.send_timer = SendTimer::retransmit;
-  c.send_deadline = deadline_after(context.now, retransmission_timeout(c, context.config));
+  start_send_timer(c, st, context);
 }
 
 // Payload into `out`, and the flags and counts that go with it. Returns the bytes that found place.
@@ -191,25 +212,37 @@ void emit_data(Connection& c, const Plan& plan, const Context& context, SegmentO
   if (after(to, c.snd_nxt)) {
     const std::uint32_t mss = segment_payload(c, context);
     if (bytes < mss || (bytes > mss && bytes % mss != 0)) st.short_end = to;
+    log_sent(c, st, context);
+    const bool was_single = flight_bytes(c) < 2U * c.mss;
     c.snd_nxt = to;
+    if (st.loss != kNil) note_sent_new(c, st, bytes_between(from, to), context);
+    // PTO of a single segment allows for a delayed ACK (RFC 8985 §7.2).
+    if (was_single && c.send_timer == SendTimer::loss_probe) c.send_timer = SendTimer::none;
   }
   if (st.resending) {
     st.resend_next = to;
     st.resending = to != c.snd_nxt;
   }
-  arm_retransmit(c, context);
+  arm_retransmit(c, st, context);
 }
 
 void emit_retransmit(Connection& c, const Plan& plan, const Context& context, SegmentOut& out) {
   SendState& st = context.stores.send[c.send];
-  fill_header(c, c.snd_una, Flags::kAck, context, out);
-  QueuePosition at{st.chunk_head, st.head_offset};
-  (void)attach(c, st, context, at, 0, plan, out);
-  count_retransmission(c, st, c.snd_una, context);
-  st.retransmit_first = false;
+  const Seq from = c.snd_una + plan.offset;
+  fill_header(c, from, Flags::kAck, context, out);
+  QueuePosition at = plan.offset == 0 ? QueuePosition{st.chunk_head, st.head_offset}
+                                      : seek_again(c, st, context, plan.offset);
+  const std::uint32_t bytes = attach(c, st, context, at, plan.offset, plan, out);
+  if (st.loss == kNil) {
+    count_retransmission(c, st, c.snd_una, context);
+    st.retransmit_first = false;
+  } else {
+    ++context.counters.RetransSegs;
+    note_sent_again(c, st, from, from + bytes + (out.flags.fin() ? 1U : 0U), context);
+  }
   st.rtt_at = Instant{};  // Karn
   st.last_send = tick_of(context.now);
-  arm_retransmit(c, context);
+  arm_retransmit(c, st, context);
 }
 
 void emit_probe(Connection& c, const Plan& plan, const Context& context, SegmentOut& out) {
@@ -224,6 +257,7 @@ void emit_probe(Connection& c, const Plan& plan, const Context& context, Segment
   st.rtt_at = Instant{};
   st.last_send = tick_of(context.now);
   if (!after(to, c.snd_nxt)) return;
+  log_sent(c, st, context);
   c.snd_nxt = to;
   st.resending = false;  // from SND.UNA to SND.NXT: all has gone out again just now
   st.cursor_chunk = at.chunk;
@@ -246,7 +280,7 @@ void emit_syn(Connection& c, const Context& context, SegmentOut& out) {
     ++context.counters.RetransSegs;
     ++context.counters.TCPSynRetrans;
   }
-  arm_retransmit(c, context);
+  arm_retransmit(c, st, context);
 }
 
 // RFC 5681 §4.1: after an idle RTO the old window says nothing about the path any more.
@@ -267,7 +301,7 @@ void settle(Connection& c, const Context& context) {
   const std::uint32_t limit = congestion_limit(c, st);
   st.cwnd_limited = data_wait && limit <= c.snd_wnd && limit < flight + c.mss;
   if (flight != 0) {
-    if (c.send_timer != SendTimer::persist) arm_retransmit(c, context);
+    if (c.send_timer != SendTimer::persist) arm_retransmit(c, st, context);
   } else if ((data_wait || fin_waits) && c.send_timer != SendTimer::persist) {
     c.send_timer = SendTimer::persist;
     c.backoff = 0;
@@ -362,6 +396,7 @@ bool send_whole_queue(Connection& c, const Context& context, SegmentOut& out) {
   st.last_send = st.unacked_since = tick_of(context.now);
   st.cwnd_limited = false;
   ++context.counters.TCPOrigDataSent;
+  log_sent(c, st, context);
   c.snd_nxt += bytes + fin;
   if (bytes < c.mss) st.short_end = c.snd_nxt;
   if (st.rtt_at == Instant{}) {
@@ -369,7 +404,7 @@ bool send_whole_queue(Connection& c, const Context& context, SegmentOut& out) {
     st.rtt_seq = c.snd_nxt;
   }
   if (fin != 0) c.set(Connection::kFinSent);
-  arm_retransmit(c, context);
+  arm_retransmit(c, st, context);
   return true;
 }
 

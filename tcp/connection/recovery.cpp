@@ -9,6 +9,7 @@
 
 #include "tcp/connection/calls.h"
 #include "tcp/connection/ecn.h"
+#include "tcp/connection/loss_recovery.h"
 
 namespace millrace::tcp {
 namespace {
@@ -61,6 +62,18 @@ void restart_cursor(SendState& st) {
   st.cursor_offset = st.head_offset;
 }
 
+void go_back(Connection& c, SendState& st, const Context& context) {
+  release_loss_state(st, context.stores);
+  st.in_recovery = false;
+  st.retransmit_first = false;
+  st.inflation = 0;
+  st.dup_acks = 0;
+  st.rtt_at = Instant{};
+  st.resending = true;
+  st.resend_next = c.snd_una;
+  restart_cursor(st);
+}
+
 }  // namespace
 
 void on_duplicate_ack(Connection& c, SendState& st, const Context& context) {
@@ -90,22 +103,21 @@ bool on_new_ack(Connection& c, SendState& st, Seq ack, std::uint32_t acked_bytes
 }
 
 void on_timeout_loss(Connection& c, SendState& st, bool first, const Context& context) {
+  if (take_timeout(c, st, first, context)) return;
   congestion_on_timeout(context.config.congestion, c.congestion, flight_bytes(c), c.mss, first,
                         context.now);
   note_reduction(c, st);
   st.recover = c.snd_nxt;
-  resend_all(c, st);
+  go_back(c, st, context);
 }
 
-void resend_all(Connection& c, SendState& st) {
-  st.in_recovery = false;
-  st.retransmit_first = false;
-  st.inflation = 0;
-  st.dup_acks = 0;
-  st.rtt_at = Instant{};
-  st.resending = true;
-  st.resend_next = c.snd_una;
-  restart_cursor(st);
+void resend_refused(Connection& c, SendState& st, const Context& context) {
+  if (st.loss != kNil) return resend_all(c, st, context);
+  go_back(c, st, context);
+}
+
+void resend_all(Connection& c, SendState& st, const Context& context) {
+  if (!resend_unsacked(c, st, context)) go_back(c, st, context);
 }
 
 }  // namespace millrace::tcp

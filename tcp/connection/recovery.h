@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Loss recovery without SACK: duplicate ACKs, limited transmit and fast retransmit (RFC 5681 §3.2,
-// RFC 3042), NewReno's fast recovery (RFC 6582), and go-back-N after a timeout (RFC 6298 §5,
-// RFC 5681 §3.1). This room decides what is sent again; how much may be in flight is
-// tcp/congestion's.
+// Loss recovery without SACK, and what is left where memory for more is missing: duplicate ACKs,
+// limited transmit and fast retransmit (RFC 5681 §3.2, RFC 3042), NewReno's fast recovery (RFC
+// 6582), and go-back-N after a timeout (RFC 6298 §5, RFC 5681 §3.1). This room decides what is sent
+// again; how much may be in flight is tcp/congestion's.
 #pragma once
 
 #include <cstdint>
@@ -50,8 +50,9 @@ inline void grow_window(Connection& c, SendState& st, Seq ack, std::uint32_t ack
 /// The retransmission timer expired; `first` for this SND.UNA.
 void on_timeout_loss(Connection& c, SendState& st, bool first, const Context& context);
 
-/// Everything from SND.UNA on is to be sent again, without any judgement on the path: after a
-/// window probe that was refused, or a smaller MSS.
-void resend_all(Connection& c, SendState& st);
+/// Everything that is in flight and not SACKed is to be sent again, without any judgement on the
+/// path: after a smaller MSS, or where a closed window refused it, when what follows may join it.
+void resend_refused(Connection& c, SendState& st, const Context& context);
+void resend_all(Connection& c, SendState& st, const Context& context);
 
 }  // namespace millrace::tcp

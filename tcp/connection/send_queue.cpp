@@ -9,6 +9,7 @@
 
 #include "tcp/connection/calls.h"
 #include "tcp/connection/closing.h"
+#include "tcp/connection/loss_recovery.h"
 
 namespace millrace::tcp {
 namespace {
@@ -156,11 +157,20 @@ bool ensure_send_state(Connection& c, const Context& context) {
     case SendTimer::persist:
     case SendTimer::fin_wait_2:
     case SendTimer::memory:
+    case SendTimer::loss_probe:
+    case SendTimer::reorder:
       st.last_send = st.unacked_since;
       break;
   }
   c.send = index;
   return true;
+}
+
+void free_loss_parts(SendState& st, Stores& stores) {
+  release_loss_state(st, stores);
+  if (st.log == kNil) return;
+  stores.logs.free(st.log);
+  st.log = kNil;
 }
 
 void free_chain(Stores& stores, std::uint32_t head) {

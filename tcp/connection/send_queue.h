@@ -80,12 +80,17 @@ void drop_acknowledged(SendState& st, Stores& stores, std::uint32_t bytes);
 /// Frees a chain of chunks from the pool and the blocks they own.
 void free_chain(Stores& stores, std::uint32_t head);
 
+/// Gives back what SendState has beside the queue.
+void free_loss_parts(SendState& st, Stores& stores);
+
 /// Frees the queue and the SendState; remembers when we last sent, for the idle restart.
 [[gnu::always_inline]] inline void release_send_state(Connection& c, const Context& context) {
   if (c.send == kNil) return;
   Stores& stores = context.stores;
-  const SendState& st = stores.send[c.send];
+  SendState& st = stores.send[c.send];
   c.send_deadline = st.last_send;
+  if ((st.log & st.loss) != kNil) [[unlikely]]
+    free_loss_parts(st, stores);
   std::uint32_t rest = st.chunk_head;
   if (rest == kOwnChunk) {
     if (st.own.block != kNil) stores.blocks.free(st.own.block);

@@ -8,6 +8,7 @@
 #include "tcp/connection/ack_policy.h"
 #include "tcp/connection/calls.h"
 #include "tcp/connection/closing.h"
+#include "tcp/connection/loss_recovery.h"
 #include "tcp/connection/recovery.h"
 #include "tcp/connection/send_queue.h"
 
@@ -61,6 +62,23 @@ void on_retransmit(Connection& c, const Context& context, Outcome& outcome) {
   back_off(c, context);
 }
 
+// After the probe, or after what the reordering timer found, the retransmission timer watches.
+void on_loss_probe(Connection& c, const Context& context, Outcome& outcome) {
+  SendState& st = context.stores.send[c.send];
+  if (c.snd_wnd == 0 || !owe_loss_probe(c, st, context)) {
+    c.send_timer = SendTimer::retransmit;
+    return on_retransmit(c, context, outcome);
+  }
+  start_send_timer(c, st, context);
+}
+
+void on_reorder(Connection& c, const Context& context) {
+  SendState& st = context.stores.send[c.send];
+  c.send_timer = SendTimer::none;
+  start_send_timer(c, st, context);
+  recheck_losses(c, st, context);
+}
+
 void on_persist(Connection& c, const Context& context, Outcome& outcome) {
   SendState& st = context.stores.send[c.send];
   if (st.unanswered >= context.config.data_retries || user_timeout_passed(st, context)) {
@@ -107,6 +125,10 @@ void on_send_timer(Connection& c, const Context& context, Outcome& outcome) {
       return finish(c, CloseReason::timeout, context, outcome);
     case SendTimer::memory:
       return on_memory(c, context, outcome);
+    case SendTimer::loss_probe:
+      return on_loss_probe(c, context, outcome);
+    case SendTimer::reorder:
+      return on_reorder(c, context);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "tcp/connection/connection.h"
 #include "tcp/connection/context.h"
 #include "tcp/connection/rtt.h"
+#include "tcp/connection/tlp.h"
 
 namespace millrace::tcp {
 
@@ -24,6 +25,22 @@ inline constexpr Duration kMemoryRetry = 10ms;
   }
   if (delayed && tick_before(c.ack_deadline, c.send_deadline)) return c.ack_deadline;
   return c.send_deadline;
+}
+
+/// The send timer watches over what is in flight from now on: PTO (RFC 8985 §7.2) or, where none is
+/// due, the retransmission timer (RFC 6298 §5).
+[[gnu::always_inline]] inline void start_send_timer(Connection& c, const SendState& st,
+                                                    const Context& context) {
+  Duration wait = retransmission_timeout(c, context.config);
+  c.send_timer = SendTimer::retransmit;
+  if (may_probe(c, st)) {
+    c.send_timer = SendTimer::loss_probe;
+    wait = std::min(wait, probe_timeout(c, bytes_between(c.snd_una, c.snd_nxt)));
+  }
+  c.send_deadline = deadline_after(context.now, wait);
+}
+[[nodiscard]] inline bool watches_flight(SendTimer t) {
+  return t == SendTimer::retransmit || t == SendTimer::loss_probe || t == SendTimer::reorder;
 }
 
 /// Does what is due at tick_of(now), if anything is: a node that fires early changes nothing.

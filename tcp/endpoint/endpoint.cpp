@@ -23,6 +23,8 @@ namespace {
           .receive = Pool<ReceiveState>(c.max_receive_states),
           .chunks = Pool<Chunk>(c.max_blocks + 4 * c.max_send_states),
           .blocks = Pool<Block>(c.max_blocks),
+          .logs = Pool<SendLog>(c.max_send_states),
+          .loss = Pool<LossState>(c.max_send_states),
           .pairs = Pool<AddressPair6>(c.max_ipv6_pairs)};
 }
 
@@ -157,7 +159,8 @@ Endpoint::Memory Endpoint::memory() const {
   };
   for (const Memory m :
        {memory_of(e.connections), memory_of(e.stores.send), memory_of(e.stores.receive),
-        memory_of(e.stores.chunks), memory_of(e.stores.blocks), memory_of(e.stores.pairs)}) {
+        memory_of(e.stores.chunks), memory_of(e.stores.blocks), memory_of(e.stores.logs),
+        memory_of(e.stores.loss), memory_of(e.stores.pairs)}) {
     add(m.reserved_bytes, m.touched_bytes);
   }
   add(e.generation_pages.bytes(), std::uint64_t{e.connections.touched()} * 2);

@@ -31,6 +31,7 @@ class ByteSet {
     }
     ranges_ = std::move(kept);
   }
+  void clear() { *this = {}; }
   /// Everything before this offset is there.
   [[nodiscard]] std::uint64_t whole() const { return whole_; }
   [[nodiscard]] bool has(std::uint64_t from, std::uint64_t to) const {

@@ -103,6 +103,7 @@ std::string Invariants::check_connection(const Connection& c, Seen& seen, std::u
     wrong = check_sequences(c, seen);
     if (wrong.empty()) wrong = check_congestion(c, seen);
     if (wrong.empty()) wrong = check_loss(c, seen);
+    if (wrong.empty()) wrong = check_scoreboard(c);
     if (wrong.empty()) wrong = check_reassembly(c);
   }
   if (wrong.empty()) wrong = check_send_queue(c);
@@ -114,6 +115,7 @@ std::string Invariants::check_connection(const Connection& c, Seen& seen, std::u
   seen.rcv_nxt = c.rcv_nxt;
   seen.rcv_adv = c.rcv_adv;
   seen.allowance = c.congestion.cwnd;
+  seen.phase = phase_of(c);
   seen.recovering = c.send != kNil && impl_.stores.send[c.send].in_recovery;
   if (c.send != kNil) {
     const std::int64_t with = std::int64_t{c.congestion.cwnd} + impl_.stores.send[c.send].inflation;
@@ -208,16 +210,19 @@ std::string Invariants::check_congestion(const Connection& c, const Seen& seen) 
 std::string Invariants::check_loss(const Connection& c, const Seen& seen) const {
   if (!every_ || c.send == kNil || !seen.synchronized || c.snd_una != seen.snd_una) return {};
   const tcp::SendState& s = impl_.stores.send[c.send];
-  if (!s.in_recovery || seen.recovering) return {};
+  const bool entered =
+      phase_of(c) == tcp::LossPhase::recovery && seen.phase == tcp::LossPhase::open;
+  if ((!s.in_recovery || seen.recovering) && !entered) return {};
   const std::uint32_t flight = tcp::bytes_between(c.snd_una, c.snd_nxt);
   const bool cubic = config_.congestion == tcp::CongestionAlgorithm::cubic;
   const std::uint64_t share = cubic ? std::uint64_t{flight} * 7 / 10 : flight / 2;
   const std::uint64_t most = std::max<std::uint64_t>(share, 2U * c.mss);
-  if (c.congestion.cwnd > most || c.congestion.ssthresh > most) {
+  // PRR comes down to SSTHRESH step by step.
+  if ((c.congestion.cwnd > most && !entered) || c.congestion.ssthresh > most) {
     return "15: cwnd " + number(c.congestion.cwnd) + " after a loss with " + number(flight) +
            " in flight";
   }
-  return s.dup_acks < 3 ? "15: loss without three duplicates" : "";
+  return s.dup_acks < 3 && !entered ? "15: loss without three duplicates" : "";
 }
 
 /// Ranges are sorted, apart from each other, between RCV.NXT and the edge, and each has its pages.
@@ -331,6 +336,8 @@ std::string Invariants::check_empty() const {
   if (s.receive.live() != 0) return left("receive states", s.receive.live());
   if (s.chunks.live() != 0) return left("chunks", s.chunks.live());
   if (s.blocks.live() != 0) return left("blocks", s.blocks.live());
+  if (s.logs.live() != 0) return left("send logs", s.logs.live());
+  if (s.loss.live() != 0) return left("loss states", s.loss.live());
   if (s.pairs.live() != 0) return left("IPv6 address pairs", s.pairs.live());
   if (impl_.half_open.size() != 0) return left("half-open entries", impl_.half_open.size());
   if (impl_.time_wait.size() != 0) return left("TIME-WAIT entries", impl_.time_wait.size());

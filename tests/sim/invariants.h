@@ -40,6 +40,7 @@ class Invariants {
     std::uint32_t allowance = 0;  // cwnd and inflation
     bool synchronized = false;
     bool recovering = false;
+    tcp::LossPhase phase = tcp::LossPhase::open;
     FourTuple tuple;
   };
 
@@ -50,6 +51,8 @@ class Invariants {
   [[nodiscard]] bool cursor_is_right(const tcp::Connection& c, const tcp::SendState& s) const;
   [[nodiscard]] std::string check_congestion(const tcp::Connection& c, const Seen& seen) const;
   [[nodiscard]] std::string check_loss(const tcp::Connection& c, const Seen& seen) const;
+  [[nodiscard]] tcp::LossPhase phase_of(const tcp::Connection& c) const;
+  [[nodiscard]] std::string check_scoreboard(const tcp::Connection& c) const;
   [[nodiscard]] std::string check_reassembly(const tcp::Connection& c) const;
   [[nodiscard]] std::string check_timers(const tcp::Connection& c, Instant now) const;
   struct Census {

@@ -156,7 +156,9 @@ void WireAudit::hear_ack(const Look& look) {
   if (moved) own.offered = edge;
   own.timeouts = 0;
   own.alone = false;
+  hear_sack(look);
   if (after(s.ack, own.una)) {
+    own.probed = false;
     // Three duplicates and a partial ACK may come before the end had its turn.
     if (own.duplicates >= 3) {
       own.recovering = true;
@@ -170,6 +172,27 @@ void WireAudit::hear_ack(const Look& look) {
     }
   } else if (s.ack == own.una && s.length() == 0) {
     ++own.duplicates;
+  }
+}
+
+/// What came, and when the latest of it can have been sent.
+void WireAudit::hear_sack(const Look& look) {
+  if (!agreed_on_sack(look)) return;
+  const SegmentIn& s = look.view.segment;
+  Way& own = look.own;
+  const auto came = [&](Seq from, Seq to) {
+    for (const Sent& f : own.flight) {
+      if (!before(f.from, to) || !after(f.to, from)) continue;
+      if (!own.has_delivered || f.at > own.delivered) own.delivered = f.at;
+      own.has_delivered = true;
+    }
+  };
+  if (after(s.ack, own.una)) came(own.una, s.ack);
+  for (std::size_t i = 0; i < s.options.sack_count; ++i) {
+    const auto [left, right] = s.options.sack[i];
+    if (!after(left, s.ack)) continue;
+    came(left, right);
+    own.sacked.add(bytes_between(own.iss, left), bytes_between(own.iss, right));
   }
 }
 

@@ -11,7 +11,9 @@
 //   it W5  SACK blocks lie beyond the ACK, inside the window, disjoint, over bytes that arrived W6
 //   timestamps run with the clock; the echo is TS.Recent, of a segment that was next (RFC 7323
 //       §4.3)
-//   W7  retransmissions have a reason: a timeout, three duplicates, a partial ACK (RFC 5681, 6298)
+//   W7  retransmissions have a reason: a timeout, three duplicates, a partial ACK (RFC 5681, 6298);
+//       with SACK, that something sent later came (RFC 8985 §6), or a probe of the tail (§7); and
+//       what is SACKed is not sent again before the peer has shown that it reneged (RFC 2018 §8)
 //   W8  timeouts double, and leave one segment in flight (RFC 6298 §5.5, RFC 5681 §3.1)
 //   W9  every segment with text is answered in time, two full ones at once (RFC 9293 §3.8.6.3)
 //   W10 no second short segment while one is in flight, where Nagle says so (§3.7.4)
@@ -85,6 +87,11 @@ class WireAudit {
     std::uint32_t last_tsval = 0;
     std::int64_t stamp_base = 0;  // TSval less our clock in milliseconds
     std::deque<Sent> flight;
+    // SACK: what the peer has told to hold, and the latest that was sent of what came there
+    ByteSet sacked;
+    Instant delivered{};
+    bool has_delivered = false;
+    bool probed = false;  // the tail went again and nothing new was acknowledged since
     tcp::Seq short_end;
     bool has_short = false;
     unsigned syns = 0;
@@ -133,6 +140,8 @@ class WireAudit {
   void check_stamps(const Look& look);
   void check_reset(const Look& look);
   void check_again(const Look& look);
+  void check_sacked(const Look& look);
+  void hear_sack(const Look& look);
   void check_timeout(const Look& look, Duration gap);
   void check_nagle(const Look& look);
   void check_duty(const Look& look);
@@ -145,6 +154,9 @@ class WireAudit {
     return t.phase == Talk::Phase::closed;
   }
   [[nodiscard]] bool exact(int side) const { return exact_[static_cast<std::size_t>(side)]; }
+  [[nodiscard]] bool agreed_on_sack(const Look& look) const {
+    return look.own.syn.has_sack_permitted() && look.peer.syn.has_sack_permitted();
+  }
   [[nodiscard]] int scale(const Way& of, const Way& other) const;
   [[nodiscard]] std::uint32_t full_payload(const Look& look) const;
   [[nodiscard]] const tcp::TcpConfig& config(int side) const {

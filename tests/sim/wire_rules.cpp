@@ -166,6 +166,19 @@ std::uint32_t WireAudit::full_payload(const Look& look) const {
   return stamps ? mss - 12 : mss;
 }
 
+// W7: nothing that is SACKed goes again, unless the byte at SND.UNA is: then the peer reneged.
+void WireAudit::check_sacked(const Look& look) {
+  const SegmentIn& s = look.view.segment;
+  Way& own = look.own;
+  if (!agreed_on_sack(look) || s.payload.empty() || !before(s.seq, own.nxt)) return;
+  const std::uint64_t una = bytes_between(own.iss, own.una);
+  const std::uint64_t from = bytes_between(own.iss, s.seq);
+  if (own.sacked.has(una, una + 1)) return own.sacked.clear();
+  if (own.sacked.has(from, from + s.payload.size())) {
+    complain(look, "W7: sent again at " + number(from) + " although it is SACKed");
+  }
+}
+
 // W7: the segment at SND.UNA, again.
 void WireAudit::check_again(const Look& look) {
   const SegmentIn& s = look.view.segment;
@@ -175,25 +188,33 @@ void WireAudit::check_again(const Look& look) {
   if (own.alone && after(end, own.una + full_payload(look) + 1)) {
     return complain(look, "W8: more than a segment after a timeout");
   }
+  check_sacked(look);
   if (own.doubtful && before(s.seq, own.una)) {  // it has not heard the ACK that we saw
     own.recovering = true;
     own.recover = own.nxt;
     return;
   }
-  if (s.seq != own.una || s.seq == own.nxt) return;
+  if (s.seq == own.nxt) return;
+  const bool sack = agreed_on_sack(look);
+  const bool probe = sack && !own.probed && end == own.nxt;
+  if (probe) own.probed = true;
+  if (s.seq != own.una) return;
   const auto last = std::find_if(own.flight.rbegin(), own.flight.rend(), [&](const Sent& f) {
     return at_or_before(f.from, s.seq) && after(f.to, s.seq);
   });
   if (last == own.flight.rend()) return;
   const Duration gap = look.now - last->at;
+  if (sack && own.has_delivered && own.delivered >= last->at) return;  // RACK has seen it lost
   const bool opened = own.offered != last->offered;
   const bool recovering = own.recovering && before(own.una, own.recover);
   own.recovering = true;
   own.recover = own.nxt;
   if (gap + 2 * kTick >= config(look.side).min_rto) {
-    if (!recovering && own.duplicates < 3 && !opened) check_timeout(look, gap);
+    if (!recovering && (sack || own.duplicates < 3) && !opened) check_timeout(look, gap);
+    if (probe) own.alone = false;
     return;
   }
+  if (probe) return;
   if (own.duplicates >= 3 || recovering || opened) return;
   // What went as a probe into a window too small to be worth it is sent again when the peer speaks.
   const bool probed = bytes_between(own.una, own.offered) < full_payload(look);

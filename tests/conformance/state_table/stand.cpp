@@ -92,6 +92,8 @@ constexpr int kPeriod = 251;  // of the pattern: a prime, so that no length hide
     case SendTimer::fin_wait_2:
       return oracle::kFinWait2;
     case SendTimer::memory:
+    case SendTimer::loss_probe:
+    case SendTimer::reorder:
       return oracle::kPersist | oracle::kRetransmission;  // never here
   }
   return 0;

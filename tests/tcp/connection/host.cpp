@@ -56,9 +56,10 @@ Segment from_output(const SegmentOut& out) {
 }
 
 Host::Host(const TcpConfig& tcp_config, Sizes sizes)
-    : config(tcp_config),
-      stores{Pool<SendState>(sizes.send), Pool<ReceiveState>(sizes.receive),
-             Pool<Chunk>(sizes.chunks), Pool<Block>(sizes.blocks), Pool<AddressPair6>(1)} {}
+    : config(tcp_config), stores{Pool<SendState>(sizes.send), Pool<ReceiveState>(sizes.receive),
+                                 Pool<Chunk>(sizes.chunks),   Pool<Block>(sizes.blocks),
+                                 Pool<SendLog>(sizes.send),   Pool<LossState>(sizes.send),
+                                 Pool<AddressPair6>(1)} {}
 
 void Host::establish(const HostSetup& setup) {
   c = Connection{};
@@ -233,7 +234,7 @@ void Host::read_all() {
 
 bool Host::cold_is_empty() const {
   return stores.send.live() == 0 && stores.receive.live() == 0 && stores.chunks.live() == 0 &&
-         stores.blocks.live() == 0;
+         stores.blocks.live() == 0 && stores.logs.live() == 0 && stores.loss.live() == 0;
 }
 
 Segment Host::peer(std::string data, std::uint8_t flags) const {
@@ -296,7 +297,8 @@ void Host::check_invariants() {
   }
   // 9: what bounds the closing states, once output has been pulled
   if (c.send != kNil && c.snd_una != c.snd_nxt) {
-    EXPECT_TRUE(c.send_timer == SendTimer::retransmit || c.send_timer == SendTimer::persist);
+    EXPECT_TRUE(c.send_timer == SendTimer::retransmit || c.send_timer == SendTimer::persist ||
+                c.send_timer == SendTimer::loss_probe || c.send_timer == SendTimer::reorder);
   }
 }
 

@@ -23,6 +23,7 @@ Host in_flight(std::uint32_t segments, const TcpConfig& config = with_newreno(),
   h.config.mtu = kMss + 40;
   HostSetup s;
   s.rtt_us = 100'000;
+  s.sack = false;
   h.establish(s);
   h.c.congestion.cwnd = segments * kMss;
   (void)h.write(pattern(std::size_t{queued} * kMss));
@@ -153,6 +154,7 @@ TEST(Rto, TimestampsTellTheCopiesApart) {  // RFC 7323 §4.1
     Host h;
     HostSetup s;
     s.timestamps = true;
+    s.sack = false;
     s.rtt_us = 100'000;
     h.establish(s);
     (void)h.write("x");

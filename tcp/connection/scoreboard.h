@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the peer holds of what we sent (RFC 2018 §5, RFC 6675 §3, §4): the stretches it has *not*
+// SACKed, in order, each with what became of it. Text beyond `covered` is in flight and was sent
+// once; so a transfer without loss has no piece at all, and one with losses has about one for each
+// hole, however large its window.
+//
+//   pipe = SND.NXT - SND.UNA - sacked - lost + retransmitted        (RFC 6675 §4, SetPipe)
+//
+// Bounded: at most kMostPieces, in blocks from the pool, found by bisection. A SACK block for which
+// there is no piece to be had is ignored, which costs a retransmission at most: SACK is advice
+// (RFC 2018 §8).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "tcp/connection/context.h"
+#include "tcp/connection/loss_state.h"
+
+namespace millrace::tcp {
+
+/// What one ACK has told to be delivered, by SND.UNA or by SACK.
+struct Delivered {
+  std::uint32_t bytes = 0;
+  bool once = false;       // some of it was never sent again
+  Seq once_first;          // the lowest of that
+  Seq once_end;            // the highest of that
+  bool reordered = false;  // and lay below what was delivered earlier (RFC 8985 §6.2 step 3)
+  bool again = false;      // a piece with a copy on its way
+  Stamp again_sent = 0;    // the latest sent of them
+  Seq again_end;
+};
+
+void start_scoreboard(Scoreboard& board, Seq una);
+/// Gives all blocks back.
+void clear_scoreboard(Scoreboard& board, Stores& stores);
+
+[[nodiscard]] Piece& piece_at(Scoreboard& board, Stores& stores, std::uint32_t i);
+
+/// [left, right) is SACKed; una =< left, right =< SND.NXT.
+void sack_range(Scoreboard& board, Seq left, Seq right, Stores& stores, Delivered& out);
+/// SND.UNA moves from `una` to `ack`.
+void advance_scoreboard(Scoreboard& board, Seq una, Seq ack, Stores& stores, Delivered& out);
+
+/// All that was sent once and ends before `edge` is lost. Returns whether anything new is.
+bool mark_lost_before(Scoreboard& board, Seq edge, Stores& stores);
+/// True if [from, to) has anything that was sent once and is not lost.
+[[nodiscard]] bool sent_once_between(Scoreboard& board, Seq from, Seq to, Stores& stores);
+/// The copies of pieces for which `gone(piece)` holds are lost as well: they wait again. Returns
+/// their bytes. `oldest_again` becomes right.
+template <typename Gone>
+std::uint32_t mark_copies_lost(Scoreboard& board, Stores& stores, Gone gone) {
+  std::uint32_t bytes = 0;
+  bool any = false;
+  for (std::uint32_t i = 0; i < board.count; ++i) {
+    Piece& p = piece_at(board, stores, i);
+    if (!p.retransmitted) continue;
+    const std::uint32_t length = bytes_between(p.first, p.end);
+    if (gone(p)) {
+      p.retransmitted = false;
+      board.retransmitted_bytes -= length;
+      if (!p.lost) board.lost_bytes += length;
+      p.lost = true;
+      board.resend_from = earlier_of(board.resend_from, p.first);
+      bytes += length;
+    } else if (!any || stamp_before(p.sent, board.oldest_again)) {
+      board.oldest_again = p.sent;
+      any = true;
+    }
+  }
+  return bytes;
+}
+/// Nothing is lost after all, and no copy is taken into account.
+void forgive_losses(Scoreboard& board, Seq una, Stores& stores);
+/// Nothing is SACKed after all (RFC 2018 §8): all up to `covered` is lost.
+void forget_sacks(Scoreboard& board, Seq una, Stores& stores);
+
+/// The first stretch that is lost and has no copy on its way.
+[[nodiscard]] std::optional<Piece> next_to_resend(Scoreboard& board, Stores& stores);
+/// [first, end) goes again at `at`. It lies within one piece, or beyond them all.
+void note_resent(Scoreboard& board, Seq first, Seq end, Stamp at, Stores& stores);
+
+/// True if the byte at `una` is SACKED: what a peer that keeps its word never leaves standing.
+[[nodiscard]] bool begins_sacked(Scoreboard& board, Seq una, Stores& stores);
+
+/// How much less than SND.NXT - SND.UNA is in the network.
+[[nodiscard]] inline std::int32_t pipe_relief(const Scoreboard& board) {
+  return static_cast<std::int32_t>(board.sacked_bytes + board.lost_bytes -
+                                   board.retransmitted_bytes);
+}
+
+}  // namespace millrace::tcp

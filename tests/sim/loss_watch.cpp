@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The scoreboard and the send log of a connection: what must hold of them whenever one looks.
+#include "tcp/connection/scoreboard.h"
+#include "tests/sim/invariants.h"
+
+namespace millrace::sim {
+namespace {
+
+using tcp::Connection;
+using tcp::Seq;
+
+std::string number(std::uint64_t n) { return std::to_string(n); }
+
+/// Ends and times of the runs that are logged ascend.
+std::string check_log(const Connection& c, const tcp::SendState& s, const tcp::SendLog& log) {
+  if (log.count > tcp::kLoggedRuns) return "6: too many runs in the send log";
+  Seq end = c.snd_una;
+  for (std::uint32_t i = 0; i < log.count; ++i) {
+    const tcp::SentRun& run = log.runs[(log.head + i) % tcp::kLoggedRuns];
+    if (!after(run.end, end) || after(run.end, c.snd_nxt)) return "6: runs of the log out of order";
+    if (i != 0) {
+      const tcp::SentRun& last = log.runs[(log.head + i - 1) % tcp::kLoggedRuns];
+      if (stamp_before(run.at, last.at)) return "6: times of the log out of order";
+    }
+    if (stamp_before(s.sent_at, run.at)) return "6: a logged run later than the latest";
+    end = run.end;
+  }
+  return {};
+}
+
+}  // namespace
+
+tcp::LossPhase Invariants::phase_of(const Connection& c) const {
+  if (c.send == kNil) return tcp::LossPhase::open;
+  const tcp::SendState& s = impl_.stores.send[c.send];
+  return s.loss == kNil ? tcp::LossPhase::open : impl_.stores.loss[s.loss].phase;
+}
+
+std::string Invariants::check_scoreboard(const Connection& c) const {
+  if (c.send == kNil) return {};
+  const tcp::SendState& s = impl_.stores.send[c.send];
+  if (s.log != kNil) {
+    if (std::string wrong = check_log(c, s, impl_.stores.logs[s.log]); !wrong.empty()) return wrong;
+  }
+  if (s.loss == kNil) return {};
+  if (s.in_recovery || s.resending) return "6: two ways of recovery at once";
+  auto& stores = const_cast<tcp::Stores&>(impl_.stores);
+  tcp::Scoreboard board = stores.loss[s.loss].board;
+  if (before(board.covered, c.snd_una) || after(board.covered, c.snd_nxt)) {
+    return "6: the scoreboard covers " +
+           number(static_cast<std::uint32_t>(distance(c.snd_una, board.covered))) + " of " +
+           number(bytes_between(c.snd_una, c.snd_nxt)) + " in flight";
+  }
+  std::uint32_t missing = 0;
+  std::uint32_t lost = 0;
+  std::uint32_t again = 0;
+  Seq end = c.snd_una;
+  for (std::uint32_t i = 0; i < board.count; ++i) {
+    const tcp::Piece& p = piece_at(board, stores, i);
+    if (before(p.first, end) || !before(p.first, p.end)) return "6: pieces that overlap";
+    const std::uint32_t bytes = bytes_between(p.first, p.end);
+    missing += bytes;
+    if (p.lost) lost += bytes;
+    if (p.retransmitted) again += bytes;
+    end = p.end;
+  }
+  if (after(end, board.covered)) return "6: a piece beyond what is covered";
+  const std::uint32_t sacked = bytes_between(c.snd_una, board.covered) - missing;
+  if (sacked != board.sacked_bytes || lost != board.lost_bytes ||
+      again != board.retransmitted_bytes) {
+    return "6: the scoreboard says " + number(board.sacked_bytes) + ", " +
+           number(board.lost_bytes) + ", " + number(board.retransmitted_bytes) +
+           " SACKed, lost, sent again; the pieces " + number(sacked) + ", " + number(lost) + ", " +
+           number(again);
+  }
+  if (s.inflation != pipe_relief(board)) return "4: what does not count as in flight is wrong";
+  return {};
+}
+
+}  // namespace millrace::sim
