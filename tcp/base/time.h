@@ -44,17 +44,14 @@ using Tick = std::uint32_t;
 [[nodiscard]] constexpr std::uint32_t to_us(Duration d) {
   return static_cast<std::uint32_t>(d.count() / 1000);
 }
-/// When a segment left, in units of 1024 ns: 32 bits wrap after 73 minutes, so only ages below 36
-/// minutes are told right. Compare with `stamp_before`.
+/// When a segment left, in units of 1024 ns. It wraps after 73 minutes, and nothing leaves in the
+/// future: compare ages, `now - stamp`, which are right until then.
 using Stamp = std::uint32_t;
 inline constexpr int kStampShift = 10;
 
 [[nodiscard]] constexpr Stamp stamp_of(Instant t) {
   return static_cast<Stamp>(static_cast<std::uint64_t>(t.time_since_epoch().count()) >>
                             kStampShift);
-}
-[[nodiscard]] constexpr bool stamp_before(Stamp a, Stamp b) {
-  return static_cast<std::int32_t>(b - a) > 0;
 }
 [[nodiscard]] constexpr std::uint32_t stamps_to_us(Stamp units) {
   return static_cast<std::uint32_t>((std::uint64_t{units} << kStampShift) / 1000);

@@ -33,12 +33,13 @@ struct alignas(64) Block {
   Block() {}  // NOLINT(modernize-use-equals-default): zeroing 2 KiB per small write would be waste
 };
 
-/// What was first sent about `at` and ends at `end` (send_log.h).
+/// What was first sent between `began` and `ended`, up to `end` (send_log.h).
 struct SentRun {
   Seq end;
-  Stamp at = 0;
+  Stamp began = 0;
+  Stamp ended = 0;
 };
-inline constexpr std::uint32_t kLoggedRuns = 62;
+inline constexpr std::uint32_t kLoggedRuns = 42;
 struct SendLog {
   std::uint32_t head = 0;
   std::uint32_t count = 0;

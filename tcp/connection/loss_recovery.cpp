@@ -20,13 +20,18 @@
 namespace millrace::tcp {
 namespace {
 
+void start_loss_state(LossState& ls, Seq una) {
+  start_scoreboard(ls.board, una);
+  ls.rack.once_end = una;
+}
+
 // False if there is none to be had, or the connection goes another way until that has ended.
 [[nodiscard]] bool ensure_loss_state(const Connection& c, SendState& st, const Context& context) {
   if (st.loss != kNil) return true;
   if (st.in_recovery || st.resending) return false;
   st.loss = context.stores.loss.create();
   if (st.loss == kNil) return false;
-  start_scoreboard(context.stores.loss[st.loss].board, c.snd_una);
+  start_loss_state(context.stores.loss[st.loss], c.snd_una);
   return true;
 }
 
@@ -36,7 +41,7 @@ namespace {
   st.loss = stores.loss.create();
   if (st.loss == kNil) return false;
   LossState& ls = stores.loss[st.loss];
-  start_scoreboard(ls.board, c.snd_una);
+  start_loss_state(ls, c.snd_una);
   (void)mark_lost_before(ls.board, c.snd_nxt, stores);
   if (ls.board.lost_bytes != flight_bytes(c)) {
     release_loss_state(st, stores);
@@ -120,12 +125,13 @@ struct Blocks {
                                           const Context& context) {
   Delivered delivered;
   Stores& stores = context.stores;
-  advance_scoreboard(ls.board, c.snd_una, segment.ack, stores, delivered);
+  const Stamp now = stamp_of(context.now);
+  advance_scoreboard(ls.board, c.snd_una, segment.ack, now, stores, delivered);
   for (std::size_t i = dsack ? 1 : 0; i < segment.options.sack_count; ++i) {
     const SackBlock& block = segment.options.sack[i];
     if (is_news(c, segment, block)) {
       const Seq left = later_of(block.left, segment.ack);
-      sack_range(ls.board, left, block.right, stores, delivered);
+      sack_range(ls.board, left, block.right, now, stores, delivered);
     } else if (!at_or_before(block.right, segment.ack)) {
       ++context.counters.TCPSACKDiscard;
     }
@@ -192,13 +198,6 @@ void undo(Connection& c, SendState& st, LossState& ls, const Context& context) {
   return false;
 }
 
-void grow(Connection& c, SendState& st, Seq ack, std::uint32_t acked_bytes, std::uint32_t rtt_us,
-          const Context& context) {
-  const std::uint8_t dup_acks = st.dup_acks;
-  grow_window(c, st, ack, acked_bytes, rtt_us, context);
-  if (acked_bytes == 0) st.dup_acks = dup_acks;
-}
-
 void respond_to_probe(Connection& c, const SegmentIn& segment, LossState& ls, const Blocks& blocks,
                       const Context& context) {
   if (!tlp_on_ack(c, ls.tlp, segment, blocks.dsack ? &blocks.twice : nullptr)) return;
@@ -214,12 +213,16 @@ void react(Connection& c, SendState& st, LossState& ls, const SegmentIn& segment
            std::uint32_t rtt_us, const Context& context) {
   const Seq ack = segment.ack;
   const bool moved = after(ack, c.snd_una);
-  if (ls.phase != LossPhase::open && at_or_after(ack, st.recover)) end_recovery(c, ls);
+  const bool ends = ls.phase != LossPhase::open && at_or_after(ack, st.recover);
+  const bool was_recovery = ls.phase == LossPhase::recovery;
+  if (ends) end_recovery(c, ls);
   if (ls.phase == LossPhase::open && ls.board.lost_bytes != 0) {
     enter_recovery(c, st, ls, ack, delivered.bytes, context);
   }
   if (ls.phase != LossPhase::recovery) {
-    if (moved) grow(c, st, ack, acked_bytes, rtt_us, context);
+    // What ends a recovery was sent in it, and has earned nothing.
+    if (moved && !was_recovery) grow_window(c, st, ack, acked_bytes, rtt_us, context);
+    if (moved) st.dup_acks = 0;
     return;
   }
   if (moved) st.dup_acks = 0;

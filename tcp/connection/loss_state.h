@@ -38,7 +38,6 @@ struct Scoreboard {
   Seq high_sacked;         // RACK.fack: the end of the highest text that was delivered
   Seq lost_before;         // all pieces before it that were sent once are marked lost
   Seq resend_from;         // no piece before it waits to be sent again
-  Stamp oldest_again = 0;  // no piece with a copy on its way was sent again before it
   std::uint32_t head = 0;  // slots before the first piece
   std::uint32_t count = 0;
   std::uint32_t sacked_bytes = 0;
@@ -52,6 +51,8 @@ struct Scoreboard {
 struct Rack {
   Stamp sent = 0;  // RACK.xmit_ts, RACK.end_seq: the latest sent of what was delivered
   Seq end;
+  Seq once_end;                  // the highest that was delivered of what was sent once
+  bool is_copy = false;          // RACK's segment had been sent again
   std::uint32_t rtt_us = 0;      // RACK.rtt
   std::uint8_t wnd_mult = 1;     // RACK.reo_wnd_mult
   std::uint8_t wnd_persist = 0;  // RACK.reo_wnd_persist: recoveries until it is 1 again

@@ -15,23 +15,29 @@ constexpr std::uint32_t kDupThreshold = 3;
 constexpr std::uint8_t kMostMult = 64;  // the window is bounded by SRTT anyway
 constexpr std::uint8_t kPersist = 16;
 
-// RACK_sent_after().
-[[nodiscard]] bool sent_after(Stamp sent1, Seq end1, Stamp sent2, Seq end2) {
-  return stamp_before(sent2, sent1) || (sent1 == sent2 && after(end1, end2));
-}
-
-void take(Rack& rack, Stamp sent, Seq end, Stamp now) {
-  rack.rtt_us = std::max(stamps_to_us(now - sent), 1U);
-  if (rack.known && !sent_after(sent, end, rack.sent, rack.end)) return;
-  rack.sent = sent;
+void take(Rack& rack, Stamp age, Seq end, bool is_copy, Stamp now) {
+  rack.rtt_us = std::max(stamps_to_us(age), 1U);
+  const Stamp known_age = now - rack.sent;
+  const bool later = age < known_age || (age == known_age && after(end, rack.end));
+  if (rack.known && !later) return;
+  rack.sent = now - age;
   rack.end = end;
+  rack.is_copy = is_copy;
   rack.known = true;
 }
 
+// RACK_sent_after() for RACK's segment and a copy. An original that left in the same flush as the
+// copy may have left before it.
+[[nodiscard]] bool sent_after_copy(const Rack& rack, const Piece& p, Stamp now) {
+  const Stamp age = now - p.sent;
+  const Stamp rack_age = now - rack.sent;
+  return rack_age < age || (rack_age == age && rack.is_copy && after(rack.end, p.end));
+}
+
 // Step 2: an ACK that cannot be of the copy says nothing about when that was received.
-[[nodiscard]] bool is_of_the_copy(const Connection& c, const SendState& st, Stamp sent,
+[[nodiscard]] bool is_of_the_copy(const Connection& c, const SendState& st, Stamp age,
                                   std::uint32_t tsecr, const Context& context) {
-  const std::uint32_t age_us = stamps_to_us(stamp_of(context.now) - sent);
+  const std::uint32_t age_us = stamps_to_us(age);
   if (c.has(Connection::kTimestamps) && tsecr != 0) {
     const std::uint32_t tsval = tsval_of(c, context.now) - (age_us / 1000 + 1);
     return !ts_before(tsecr, tsval);
@@ -39,12 +45,12 @@ void take(Rack& rack, Stamp sent, Seq end, Stamp now) {
   return age_us >= std::min(st.min_rtt_us, c.srtt_us);
 }
 
-// What was sent before RACK's segment and at `limit` at the latest ends here.
-[[nodiscard]] Seq edge_of(const Connection& c, const SendState& st, const Rack& rack, Stamp limit,
-                          const Stores& stores) {
-  if (stamp_before(limit, rack.sent)) return sent_until(c, st, stores, limit);
-  const Seq earlier = sent_until(c, st, stores, rack.sent - 1);
-  return later_of(earlier, earlier_of(sent_until(c, st, stores, rack.sent), rack.end));
+// What was sent once, and before something that was delivered, ends here. Of originals their order
+// tells it, of a copy its time.
+[[nodiscard]] Seq suspects_end(const Connection& c, const SendState& st, const Rack& rack,
+                               Stamp now, const Stores& stores) {
+  if (!rack.is_copy) return rack.once_end;
+  return later_of(rack.once_end, sent_until(c, st, stores, now, now - rack.sent + 1));
 }
 
 void wait_at_least(LossState& ls, Stamp stamps) {
@@ -58,15 +64,16 @@ void rack_update(Connection& c, SendState& st, LossState& ls, const Delivered& d
                  std::uint32_t tsecr, const Context& context) {
   const Stamp now = stamp_of(context.now);
   if (delivered.once) {
-    const Stamp sent = first_sent(st, context.stores, delivered.once_end - 1);
-    take(ls.rack, sent, delivered.once_end, now);
+    const Stamp began = run_of(c, st, context.stores, delivered.once_end - 1).began;
+    take(ls.rack, now - began, delivered.once_end, false, now);
+    ls.rack.once_end = later_of(ls.rack.once_end, delivered.once_end);
     st.min_rtt_us = std::min(st.min_rtt_us, ls.rack.rtt_us);
     ls.board.high_sacked = later_of(ls.board.high_sacked, delivered.once_end);
   }
   if (delivered.again) {
     ls.board.high_sacked = later_of(ls.board.high_sacked, delivered.again_end);
-    if (is_of_the_copy(c, st, delivered.again_sent, tsecr, context)) {
-      take(ls.rack, delivered.again_sent, delivered.again_end, now);
+    if (is_of_the_copy(c, st, delivered.again_age, tsecr, context)) {
+      take(ls.rack, delivered.again_age, delivered.again_end, true, now);
     }
   }
   if (delivered.reordered && c.reordering == 0) {
@@ -107,22 +114,19 @@ bool rack_detect_loss(Connection& c, SendState& st, LossState& ls, const Context
   const Stamp now = stamp_of(context.now);
   const Stamp window = us_to_stamps(rack.rtt_us + rack_reordering_window_us(c, st, ls));
   Stores& stores = context.stores;
-  bool lost = mark_lost_before(ls.board, edge_of(c, st, rack, now - window, stores), stores);
-  // Those that were sent before and still have time.
-  const Seq suspect = edge_of(c, st, rack, rack.sent, stores);
-  if (after(suspect, ls.board.lost_before) &&
-      sent_once_between(ls.board, ls.board.lost_before, suspect, stores)) {
-    wait_at_least(ls, first_sent(st, stores, suspect - 1) + window - now);
-  }
-  if (ls.board.retransmitted_bytes == 0 || stamp_before(rack.sent, ls.board.oldest_again)) {
-    return lost;
+  const Seq suspects = suspects_end(c, st, rack, now, stores);
+  const Seq edge = earlier_of(suspects, sent_until(c, st, stores, now, window));
+  const bool lost = mark_lost_before(ls.board, edge, stores);
+  // Those that still have time.
+  if (after(suspects, edge) && sent_once_between(ls.board, edge, suspects, stores)) {
+    const Stamp age = now - run_of(c, st, stores, suspects - 1).ended;
+    if (age < window) wait_at_least(ls, window - age);
   }
   const std::uint32_t copies = mark_copies_lost(ls.board, stores, [&](const Piece& p) {
-    if (!sent_after(rack.sent, rack.end, p.sent, p.end)) return false;
-    const Stamp due = p.sent + window;
-    if (!stamp_before(now, due)) return true;
-    wait_at_least(ls, due - now);
-    return false;
+    if (!sent_after_copy(rack, p, now)) return false;
+    const Stamp age = now - p.sent;
+    if (age < window) wait_at_least(ls, window - age);
+    return age >= window;
   });
   if (copies != 0) ++context.counters.TCPLostRetransmit;
   return lost || copies != 0;
@@ -135,10 +139,10 @@ bool rack_mark_losses_on_timeout(Connection& c, SendState& st, LossState& ls,
   const Stamp window = us_to_stamps(rtt_us + rack_reordering_window_us(c, st, ls));
   Stores& stores = context.stores;
   const Seq head = c.snd_una + std::min(std::uint32_t{c.mss}, bytes_between(c.snd_una, c.snd_nxt));
-  const Seq edge = later_of(sent_until(c, st, stores, now - window), head);
+  const Seq edge = later_of(sent_until(c, st, stores, now, window), head);
   (void)mark_lost_before(ls.board, edge, stores);
   (void)mark_copies_lost(ls.board, stores, [&](const Piece& p) {
-    return p.first == c.snd_una || !stamp_before(now, p.sent + window);
+    return p.first == c.snd_una || now - p.sent >= window;
   });
   ls.reorder_wait = false;
   const auto first = next_to_resend(ls.board, stores);

@@ -105,12 +105,12 @@ void tell_once(const Scoreboard& b, Seq first, Seq end, Delivered& out) {
 }
 
 /// [first, end) of `p` has been delivered.
-void tell(const Scoreboard& b, const Piece& p, Seq first, Seq end, Delivered& out) {
+void tell(const Scoreboard& b, const Piece& p, Seq first, Seq end, Stamp now, Delivered& out) {
   if (!p.ever) return tell_once(b, first, end, out);
   out.bytes += bytes_between(first, end);
   if (!p.retransmitted) return;  // the copy was given up, or this is it: no telling
-  if (!out.again || !stamp_before(p.sent, out.again_sent)) {
-    out.again_sent = p.sent;
+  if (!out.again || now - p.sent <= out.again_age) {
+    out.again_age = now - p.sent;
     out.again_end = end;
   }
   out.again = true;
@@ -141,7 +141,8 @@ void tell(const Scoreboard& b, const Piece& p, Seq first, Seq end, Delivered& ou
 }
 
 /// The part of the pieces that lies in [left, right) has been delivered.
-void take_out(Scoreboard& b, Seq left, Seq right, Stores& stores, bool sacked, Delivered& out) {
+void take_out(Scoreboard& b, Seq left, Seq right, Stamp now, Stores& stores, bool sacked,
+              Delivered& out) {
   std::uint32_t i = pieces_before(b, stores, left);
   if (i < b.count) {
     const Piece& p = piece_at(b, stores, i);
@@ -155,7 +156,7 @@ void take_out(Scoreboard& b, Seq left, Seq right, Stores& stores, bool sacked, D
     if (!before(p.first, right)) break;
     const Seq end = earlier_of(p.end, right);
     const std::uint32_t bytes = bytes_between(p.first, end);
-    tell(b, p, p.first, end, out);
+    tell(b, p, p.first, end, now, out);
     discount(b, p, bytes);
     if (sacked) b.sacked_bytes += bytes;
     if (end != p.end) {
@@ -184,7 +185,7 @@ void clear_scoreboard(Scoreboard& board, Stores& stores) {
   board.count = board.head = 0;
 }
 
-void sack_range(Scoreboard& board, Seq left, Seq right, Stores& stores, Delivered& out) {
+void sack_range(Scoreboard& board, Seq left, Seq right, Stamp now, Stores& stores, Delivered& out) {
   if (before(board.covered, right)) {
     const Seq fresh = later_of(left, board.covered);
     if (!cover(board, stores, fresh)) return;
@@ -192,18 +193,19 @@ void sack_range(Scoreboard& board, Seq left, Seq right, Stores& stores, Delivere
     board.sacked_bytes += bytes_between(fresh, right);
     const Seq rest = fresh;
     board.covered = right;
-    if (before(left, rest)) take_out(board, left, rest, stores, true, out);
+    if (before(left, rest)) take_out(board, left, rest, now, stores, true, out);
   } else {
-    take_out(board, left, right, stores, true, out);
+    take_out(board, left, right, now, stores, true, out);
   }
 }
 
-void advance_scoreboard(Scoreboard& board, Seq una, Seq ack, Stores& stores, Delivered& out) {
+void advance_scoreboard(Scoreboard& board, Seq una, Seq ack, Stamp now, Stores& stores,
+                        Delivered& out) {
   if (!after(ack, una)) return;
   const Seq told = earlier_of(ack, board.covered);
   const std::uint32_t before_this = out.bytes;
   if (before(una, told)) {
-    take_out(board, una, told, stores, false, out);
+    take_out(board, una, told, now, stores, false, out);
     const std::uint32_t fresh = out.bytes - before_this;
     board.sacked_bytes -= bytes_between(una, told) - fresh;
   }
@@ -247,9 +249,9 @@ bool sent_once_between(Scoreboard& board, Seq from, Seq to, Stores& stores) {
 void forgive_losses(Scoreboard& board, Seq una, Stores& stores) {
   for (std::uint32_t i = 0; i < board.count; ++i) {
     Piece& p = piece_at(board, stores, i);
-    p.lost = p.retransmitted = false;
+    p.lost = false;
   }
-  board.lost_bytes = board.retransmitted_bytes = 0;
+  board.lost_bytes = 0;
   board.lost_before = una;
 }
 
@@ -285,7 +287,6 @@ void note_resent(Scoreboard& board, Seq first, Seq end, Stamp at, Stores& stores
   p.retransmitted = p.ever = true;
   p.sent = at;
   board.retransmitted_bytes += length_of(p);
-  if (board.retransmitted_bytes == length_of(p)) board.oldest_again = at;
   if (p.lost) board.resend_from = later_of(board.resend_from, p.end);
   if (i == 0) return;
   Piece& previous = piece_at(board, stores, i - 1);

@@ -28,7 +28,7 @@ struct Delivered {
   Seq once_end;            // the highest of that
   bool reordered = false;  // and lay below what was delivered earlier (RFC 8985 §6.2 step 3)
   bool again = false;      // a piece with a copy on its way
-  Stamp again_sent = 0;    // the latest sent of them
+  Stamp again_age = 0;     // of the latest sent of them
   Seq again_end;
 };
 
@@ -39,39 +39,35 @@ void clear_scoreboard(Scoreboard& board, Stores& stores);
 [[nodiscard]] Piece& piece_at(Scoreboard& board, Stores& stores, std::uint32_t i);
 
 /// [left, right) is SACKed; una =< left, right =< SND.NXT.
-void sack_range(Scoreboard& board, Seq left, Seq right, Stores& stores, Delivered& out);
+void sack_range(Scoreboard& board, Seq left, Seq right, Stamp now, Stores& stores, Delivered& out);
 /// SND.UNA moves from `una` to `ack`.
-void advance_scoreboard(Scoreboard& board, Seq una, Seq ack, Stores& stores, Delivered& out);
+void advance_scoreboard(Scoreboard& board, Seq una, Seq ack, Stamp now, Stores& stores,
+                        Delivered& out);
 
 /// All that was sent once and ends before `edge` is lost. Returns whether anything new is.
 bool mark_lost_before(Scoreboard& board, Seq edge, Stores& stores);
 /// True if [from, to) has anything that was sent once and is not lost.
 [[nodiscard]] bool sent_once_between(Scoreboard& board, Seq from, Seq to, Stores& stores);
 /// The copies of pieces for which `gone(piece)` holds are lost as well: they wait again. Returns
-/// their bytes. `oldest_again` becomes right.
+/// their bytes.
 template <typename Gone>
 std::uint32_t mark_copies_lost(Scoreboard& board, Stores& stores, Gone gone) {
   std::uint32_t bytes = 0;
-  bool any = false;
+  if (board.retransmitted_bytes == 0) return 0;
   for (std::uint32_t i = 0; i < board.count; ++i) {
     Piece& p = piece_at(board, stores, i);
-    if (!p.retransmitted) continue;
+    if (!p.retransmitted || !gone(p)) continue;
     const std::uint32_t length = bytes_between(p.first, p.end);
-    if (gone(p)) {
-      p.retransmitted = false;
-      board.retransmitted_bytes -= length;
-      if (!p.lost) board.lost_bytes += length;
-      p.lost = true;
-      board.resend_from = earlier_of(board.resend_from, p.first);
-      bytes += length;
-    } else if (!any || stamp_before(p.sent, board.oldest_again)) {
-      board.oldest_again = p.sent;
-      any = true;
-    }
+    p.retransmitted = false;
+    board.retransmitted_bytes -= length;
+    if (!p.lost) board.lost_bytes += length;
+    p.lost = true;
+    board.resend_from = earlier_of(board.resend_from, p.first);
+    bytes += length;
   }
   return bytes;
 }
-/// Nothing is lost after all, and no copy is taken into account.
+/// Nothing is lost after all; copies are on their way all the same.
 void forgive_losses(Scoreboard& board, Seq una, Stores& stores);
 /// Nothing is SACKed after all (RFC 2018 §8): all up to `covered` is lost.
 void forget_sacks(Scoreboard& board, Seq una, Stores& stores);

@@ -18,7 +18,10 @@ constexpr std::uint32_t kRunsPerRoundTripShift = 5;
 
 // Every two runs become one.
 void thin_out(SendLog& log) {
-  for (std::uint32_t i = 0; 2 * i + 1 < log.count; ++i) run_at(log, i) = run_at(log, 2 * i + 1);
+  for (std::uint32_t i = 0; 2 * i + 1 < log.count; ++i) {
+    const SentRun& second = run_at(log, 2 * i + 1);
+    run_at(log, i) = {second.end, run_at(log, 2 * i).began, second.ended};
+  }
   log.count /= 2;
 }
 static_assert(kLoggedRuns % 2 == 0);
@@ -50,25 +53,27 @@ void close_run(const Connection& c, SendState& st, Stamp at, const Context& cont
     st.log = context.stores.logs.create();
     if (st.log == kNil) return;
   }
-  st.run_began = at;
   SendLog& log = context.stores.logs[st.log];
   if (log.count == kLoggedRuns) thin_out(log);
-  run_at(log, log.count++) = {c.snd_nxt, ended};
+  run_at(log, log.count++) = {c.snd_nxt, st.run_began, ended};
+  st.run_began = at;
 }
 
-Stamp first_sent(const SendState& st, const Stores& stores, Seq seq) {
-  if (st.log == kNil) return st.sent_at;
+SentRun run_of(const Connection& c, const SendState& st, const Stores& stores, Seq seq) {
+  const SentRun latest{c.snd_nxt, st.run_began, st.sent_at};
+  if (st.log == kNil) return latest;
   const SendLog& log = stores.logs[st.log];
   const std::uint32_t i = runs_before(log, seq);
-  return i == log.count ? st.sent_at : run_at(log, i).at;
+  return i == log.count ? latest : run_at(log, i);
 }
 
-Seq sent_until(const Connection& c, const SendState& st, const Stores& stores, Stamp limit) {
-  if (!stamp_before(limit, st.sent_at)) return c.snd_nxt;
+Seq sent_until(const Connection& c, const SendState& st, const Stores& stores, Stamp now,
+               Stamp age) {
+  if (now - st.sent_at >= age) return c.snd_nxt;
   if (st.log == kNil) return c.snd_una;
   const SendLog& log = stores.logs[st.log];
   Seq end = c.snd_una;
-  for (std::uint32_t i = 0; i < log.count && !stamp_before(limit, run_at(log, i).at); ++i) {
+  for (std::uint32_t i = 0; i < log.count && now - run_at(log, i).ended >= age; ++i) {
     end = later_of(end, run_at(log, i).end);
   }
   return end;

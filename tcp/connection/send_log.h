@@ -3,8 +3,9 @@
 // When the bytes in flight were first sent, as RACK wants to know (RFC 8985 §5.2): not a time for
 // each segment but runs of what left about the same time, in order. The latest run lies in
 // SendState, so a request or a response has no more than that; earlier ones are kept here while
-// they are in flight. A run lasts at most 1/32 of a round trip and counts as sent when its last
-// segment was: that is late, so nothing is taken for lost too early.
+// they are in flight. A run lasts at most 1/32 of a round trip. Its text counts as sent when the
+// last of it was where one asks whether it is lost, and when the first of it was where one asks
+// what its delivery proves: so nothing is taken for lost too early.
 //
 // What is sent again is told by the scoreboard; this log knows first transmissions only, and so
 // both its columns ascend.
@@ -37,11 +38,12 @@ inline void forget_log(SendLog& log, Seq una) {
   }
 }
 
-/// When the byte at `seq`, which is in flight, was first sent.
-[[nodiscard]] Stamp first_sent(const SendState& st, const Stores& stores, Seq seq);
+/// The run in which the byte at `seq`, which is in flight, was first sent.
+[[nodiscard]] SentRun run_of(const Connection& c, const SendState& st, const Stores& stores,
+                             Seq seq);
 
-/// The end of what was first sent at `limit` or before; `una` if nothing was.
+/// The end of what is of this age or older, as one of `now`; SND.UNA if nothing is.
 [[nodiscard]] Seq sent_until(const Connection& c, const SendState& st, const Stores& stores,
-                             Stamp limit);
+                             Stamp now, Stamp age);
 
 }  // namespace millrace::tcp

@@ -52,7 +52,7 @@ class Invariants {
   [[nodiscard]] std::string check_congestion(const tcp::Connection& c, const Seen& seen) const;
   [[nodiscard]] std::string check_loss(const tcp::Connection& c, const Seen& seen) const;
   [[nodiscard]] tcp::LossPhase phase_of(const tcp::Connection& c) const;
-  [[nodiscard]] std::string check_scoreboard(const tcp::Connection& c) const;
+  [[nodiscard]] std::string check_scoreboard(const tcp::Connection& c, Instant now) const;
   [[nodiscard]] std::string check_reassembly(const tcp::Connection& c) const;
   [[nodiscard]] std::string check_timers(const tcp::Connection& c, Instant now) const;
   struct Census {
