@@ -113,6 +113,14 @@ struct Blocks {
          after(block.right, segment.ack) && at_or_after(block.left, c.snd_una);
 }
 
+void count_lies(const Connection& c, const SegmentIn& segment, const Context& context) {
+  for (std::size_t i = 0; i < segment.options.sack_count; ++i) {
+    const SackBlock& block = segment.options.sack[i];
+    if (before(block.left, block.right) && !after(block.right, c.snd_nxt)) continue;
+    ++context.counters.TCPSACKDiscard;
+  }
+}
+
 [[nodiscard]] bool has_news(const Connection& c, const SegmentIn& segment) {
   for (std::size_t i = 0; i < segment.options.sack_count; ++i) {
     if (is_news(c, segment, segment.options.sack[i])) return true;
@@ -132,8 +140,6 @@ struct Blocks {
     if (is_news(c, segment, block)) {
       const Seq left = later_of(block.left, segment.ack);
       sack_range(ls.board, left, block.right, now, stores, delivered);
-    } else if (!at_or_before(block.right, segment.ack)) {
-      ++context.counters.TCPSACKDiscard;
     }
   }
   return delivered;
@@ -202,8 +208,9 @@ void respond_to_probe(Connection& c, const SegmentIn& segment, LossState& ls, co
                       const Context& context) {
   if (!tlp_on_ack(c, ls.tlp, segment, blocks.dsack ? &blocks.twice : nullptr)) return;
   ++context.counters.TCPLossProbeRecovery;
-  // §7.4.2: the probe repaired a loss that nobody else will ever hear of.
-  congestion_on_loss(context.config.congestion, c.congestion, flight_for_congestion(c), c.mss,
+  // §7.4.2: the probe repaired a loss that nobody else will ever hear of. Of the flight it belonged
+  // to only the tail is left.
+  congestion_on_loss(context.config.congestion, c.congestion, c.congestion.cwnd, c.mss,
                      context.now);
 }
 
@@ -257,6 +264,7 @@ bool take_sack_ack(Connection& c, SendState& st, const SegmentIn& segment,
                    std::uint32_t acked_bytes, std::uint32_t rtt_us, const Context& context) {
   const Blocks blocks = find_dsack(c, segment);
   if (blocks.dsack) ++context.counters.TCPDSACKRecv;
+  count_lies(c, segment, context);
   if (st.loss == kNil) {
     if (!has_news(c, segment)) return false;
     const bool ready =

@@ -42,7 +42,9 @@ void take(Rack& rack, Stamp age, Seq end, bool is_copy, Stamp now) {
     const std::uint32_t tsval = tsval_of(c, context.now) - (age_us / 1000 + 1);
     return !ts_before(tsecr, tsval);
   }
-  return age_us >= std::min(st.min_rtt_us, c.srtt_us);
+  // min_RTT is a smoothed one here: leave what is usual below it.
+  const std::uint32_t min_rtt_us = std::min(st.min_rtt_us, c.srtt_us);
+  return age_us >= min_rtt_us - min_rtt_us / 8;
 }
 
 // What was sent once, and before something that was delivered, ends here. Of originals their order
