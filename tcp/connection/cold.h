@@ -55,18 +55,18 @@ struct alignas(64) SendState {
   std::uint32_t chunk_head = kNil;
   std::uint32_t chunk_tail = kNil;
   std::uint32_t cursor_chunk = kNil;  // where the next byte to go out lies
+  std::uint32_t log = kNil;           // cold SendLog while more than one run is in flight
+  std::uint32_t loss = kNil;          // cold LossState while anything is missing (loss_state.h)
+  std::uint32_t min_rtt_us = 0xffff'ffff;  // RACK.min_RTT, of this SendState's life
   std::uint32_t cursor_offset = 0;
   std::uint32_t head_offset = 0;   // bytes of the first chunk already acknowledged
   std::uint32_t queued_bytes = 0;  // from SND.UNA to the end of what the application gave
   Seq resend_next;                 // valid if resending: go-back-N up to SND.NXT
   Seq limited_from;                // SND.NXT before limited transmit (RFC 3042)
   Instant rtt_at{};
-  Seq rtt_seq;  // the end of the segment being timed (Karn); valid if rtt_at is not zero
-  std::uint32_t log = kNil;   // cold SendLog while more than one run is in flight
-  std::uint32_t loss = kNil;  // cold LossState while anything is missing (loss_state.h)
-  Stamp sent_at = 0;          // the latest run of first transmissions: when it ended,
-  Stamp run_began = 0;        // and when it began
-  std::uint32_t min_rtt_us = 0xffff'ffff;  // RACK.min_RTT, of this SendState's life
+  Seq rtt_seq;          // the end of the segment being timed (Karn); valid if rtt_at is not zero
+  Stamp sent_at = 0;    // the latest run of first transmissions: when it ended,
+  Stamp run_began = 0;  // and when it began
   std::int32_t inflation = 0;   // bytes beside cwnd: what is in flight and does not count, or more
   std::uint8_t dup_acks = 0;    // saturates
   std::uint8_t unanswered = 0;  // retransmissions and probes in a row that nobody answered

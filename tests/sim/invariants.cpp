@@ -258,7 +258,7 @@ std::string Invariants::check_timers(const Connection& c, Instant now) const {
     }
     const Tick late = tick_of(now) - *deadline;
     const bool about_to_fire = c.timer.filed == impl_.wheel.base();
-    // After a time without a turn the wheel catches up in bounded steps, and is asked again at once.
+    // After a time without a turn the wheel catches up in bounded steps, asked again at once.
     const bool behind = tick_before(impl_.wheel.base(), tick_of(now) - ticks_for(10ms));
     if (tick_before(*deadline, tick_of(now)) && late > ticks_for(10ms) && !about_to_fire &&
         !behind) {
