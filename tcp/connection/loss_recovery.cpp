@@ -432,8 +432,8 @@ void note_sent_again(Connection& c, SendState& st, Seq first, Seq end, const Con
   } else {
     undo_note_resent(c, ls.undo, first, bytes, context);
     ls.prr.out += bytes;
-    // The copy of the head has as long as the head had.
-    if (first == c.snd_una && c.send_timer == SendTimer::retransmit) {
+    // The copy of the head has as long as the head had; after a timeout it has more already.
+    if (first == c.snd_una && !ls.force && c.send_timer == SendTimer::retransmit) {
       start_send_timer(c, st, context);
     }
     if (ls.phase == LossPhase::recovery) {

@@ -17,15 +17,19 @@ namespace {
 
 [[nodiscard]] bool is_due(Tick deadline, Tick now) { return !tick_before(now, deadline); }
 
-void back_off(Connection& c, const Context& context) {
-  constexpr unsigned kMost = 63;
-  if (c.backoff < kMost) c.backoff = (c.backoff + 1U) & kMost;
-  c.send_deadline = deadline_after(context.now, retransmission_timeout(c, context.config));
+void keep_user_timeout(Connection& c, const Context& context) {
   const Duration limit = context.config.user_timeout;
   if (limit == Duration::zero()) return;
   // The user timeout is not to be overslept (RFC 5482 §1).
   const Tick end = context.stores.send[c.send].unacked_since + ticks_for(limit);
   if (tick_before(end, c.send_deadline)) c.send_deadline = end;
+}
+
+void back_off(Connection& c, const Context& context) {
+  constexpr unsigned kMost = 63;
+  if (c.backoff < kMost) c.backoff = (c.backoff + 1U) & kMost;
+  c.send_deadline = deadline_after(context.now, retransmission_timeout(c, context.config));
+  keep_user_timeout(c, context);
 }
 
 [[nodiscard]] bool user_timeout_passed(const SendState& st, const Context& context) {
@@ -65,17 +69,19 @@ void on_retransmit(Connection& c, const Context& context, Outcome& outcome) {
 // After the probe, or after what the reordering timer found, the retransmission timer watches.
 void on_loss_probe(Connection& c, const Context& context, Outcome& outcome) {
   SendState& st = context.stores.send[c.send];
-  if (c.snd_wnd == 0 || !owe_loss_probe(c, st, context)) {
+  if (c.snd_wnd == 0 || user_timeout_passed(st, context) || !owe_loss_probe(c, st, context)) {
     c.send_timer = SendTimer::retransmit;
     return on_retransmit(c, context, outcome);
   }
   start_send_timer(c, st, context);
+  keep_user_timeout(c, context);
 }
 
 void on_reorder(Connection& c, const Context& context) {
   SendState& st = context.stores.send[c.send];
   c.send_timer = SendTimer::none;
   start_send_timer(c, st, context);
+  keep_user_timeout(c, context);
   recheck_losses(c, st, context);
 }
 
