@@ -42,6 +42,11 @@ bool ecn_acknowledged(Connection& c, SendState& st, const SegmentIn& segment,
   if (!echoed) return false;
   // Once for each window of data, and not beside a reduction for loss.
   if (st.in_recovery || st.resending || !after(segment.ack, st.ecn_recover)) return true;
+  if (st.loss != kNil) {
+    LossState& ls = context.stores.loss[st.loss];
+    if (ls.phase != LossPhase::open) return true;
+    ls.undo.possible = false;  // this reduction stands, whatever comes of the one before
+  }
   congestion_on_mark(algorithm, c.congestion, flight_bytes(c), c.mss, context.now);
   note_reduction(c, st);
   ++context.counters.ECNReductions;

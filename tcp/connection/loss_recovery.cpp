@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "tcp/connection/calls.h"
+#include "tcp/connection/ecn.h"
 #include "tcp/connection/frto.h"
 #include "tcp/connection/prr.h"
 #include "tcp/connection/rack.h"
@@ -152,6 +153,7 @@ void enter_recovery(Connection& c, SendState& st, LossState& ls, Seq ack,
   undo_begin(c, ls.undo, context);
   congestion_on_loss(context.config.congestion, c.congestion, flight_for_congestion(c), c.mss,
                      context.now);
+  note_reduction(c, st);
   st.recover = c.snd_nxt;
   ls.phase = LossPhase::recovery;
   ls.tlp = Tlp{};
@@ -204,14 +206,15 @@ void undo(Connection& c, SendState& st, LossState& ls, const Context& context) {
   return false;
 }
 
-void respond_to_probe(Connection& c, const SegmentIn& segment, LossState& ls, const Blocks& blocks,
-                      const Context& context) {
+void respond_to_probe(Connection& c, SendState& st, const SegmentIn& segment, LossState& ls,
+                      const Blocks& blocks, const Context& context) {
   if (!tlp_on_ack(c, ls.tlp, segment, blocks.dsack ? &blocks.twice : nullptr)) return;
   ++context.counters.TCPLossProbeRecovery;
   // §7.4.2: the probe repaired a loss that nobody else will ever hear of. Of the flight it belonged
   // to only the tail is left.
   congestion_on_loss(context.config.congestion, c.congestion, c.congestion.cwnd, c.mss,
                      context.now);
+  note_reduction(c, st);
 }
 
 // RFC 6675 §5: what the phase makes of what was delivered and lost.
@@ -275,7 +278,7 @@ bool take_sack_ack(Connection& c, SendState& st, const SegmentIn& segment,
   ls.alone = false;
   const std::uint32_t tsecr = segment.options.has_timestamps() ? segment.options.tsecr : 0;
   if (blocks.dsack) rack_on_dsack(c, ls.rack);
-  respond_to_probe(c, segment, ls, blocks, context);
+  respond_to_probe(c, st, segment, ls, blocks, context);
   const Delivered delivered = update_scoreboard(c, ls, segment, blocks.dsack, context);
   const bool moved = after(segment.ack, c.snd_una);
   if (!moved && delivered.bytes != 0 && st.dup_acks != 0xff) ++st.dup_acks;
@@ -334,6 +337,7 @@ bool take_timeout(Connection& c, SendState& st, bool first, const Context& conte
   const bool reduce = first && was != LossPhase::recovery;
   congestion_on_timeout(context.config.congestion, c.congestion,
                         std::min(flight_bytes(c), c.congestion.cwnd), c.mss, reduce, context.now);
+  note_reduction(c, st);
   ls.frto = was == LossPhase::open && first ? Frto::resent : Frto::off;
   ls.phase = LossPhase::loss;
   ls.force = ls.alone = true;

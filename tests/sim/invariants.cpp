@@ -198,7 +198,9 @@ std::string Invariants::check_congestion(const Connection& c, const Seen& seen) 
   allowance = std::max<std::int64_t>(allowance, seen.allowance) + 3 * std::int64_t{c.mss};
   const std::uint32_t flight = tcp::bytes_between(c.snd_una, c.snd_nxt);
   const std::uint32_t fresh = tcp::bytes_between(seen.snd_nxt, c.snd_nxt);
-  if (flight > allowance && fresh > 1) {  // a FIN alone is no burden
+  // A probe of the tail may carry a segment of new text, whatever cwnd says (RFC 8985 §7.3).
+  const bool probe = fresh <= c.mss && probes_with_new_text(c);
+  if (flight > allowance && fresh > 1 && !probe) {  // a FIN alone is no burden
     return "4: " + number(flight) + " in flight, " + number(fresh) + " of them new, with cwnd " +
            number(c.congestion.cwnd) + " and MSS " + number(c.mss);
   }

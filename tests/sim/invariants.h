@@ -51,6 +51,7 @@ class Invariants {
   [[nodiscard]] bool cursor_is_right(const tcp::Connection& c, const tcp::SendState& s) const;
   [[nodiscard]] std::string check_congestion(const tcp::Connection& c, const Seen& seen) const;
   [[nodiscard]] std::string check_loss(const tcp::Connection& c, const Seen& seen) const;
+  [[nodiscard]] bool probes_with_new_text(const tcp::Connection& c) const;
   [[nodiscard]] tcp::LossPhase phase_of(const tcp::Connection& c) const;
   [[nodiscard]] std::string check_scoreboard(const tcp::Connection& c, Instant now) const;
   [[nodiscard]] std::string check_reassembly(const tcp::Connection& c) const;

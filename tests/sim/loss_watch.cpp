@@ -37,6 +37,13 @@ tcp::LossPhase Invariants::phase_of(const Connection& c) const {
   return s.loss == kNil ? tcp::LossPhase::open : impl_.stores.loss[s.loss].phase;
 }
 
+/// The last that was sent is a probe of new text that nobody has answered.
+bool Invariants::probes_with_new_text(const Connection& c) const {
+  if (c.send == kNil || impl_.stores.send[c.send].loss == kNil) return false;
+  const tcp::Tlp& tlp = impl_.stores.loss[impl_.stores.send[c.send].loss].tlp;
+  return tlp.open && !tlp.is_again && tlp.end == c.snd_nxt;
+}
+
 std::string Invariants::check_scoreboard(const Connection& c, Instant now) const {
   if (c.send == kNil) return {};
   const tcp::SendState& s = impl_.stores.send[c.send];

@@ -247,8 +247,12 @@ void WireAudit::check_duty(const Look& look) {
 void WireAudit::check_nagle(const Look& look) {
   const SegmentIn& s = look.view.segment;
   Way& own = look.own;
-  if (s.payload.empty() || s.seq != own.nxt) return;
   const std::uint32_t full = full_payload(look);
+  if (before(s.seq, own.nxt) && s.payload.size() + 40 >= full && before(s.seq, own.short_end) &&
+      at_or_after(s.seq + s.length(), own.short_end)) {
+    own.has_short = false;  // its bytes went again, and not alone
+  }
+  if (s.payload.empty() || s.seq != own.nxt) return;
   if (s.payload.size() + 40 >= full) return;
   const auto side = static_cast<std::size_t>(look.side);
   const Talk& talk = (*talks_[side])[look.index];
