@@ -144,6 +144,16 @@ void draw_ecn(Plan& p) {
   }
 }
 
+/// Likewise. DCTCP stays where it was drawn.
+void draw_congestion(Plan& p) {
+  Random r(p.seed ^ 0x6363'0000);
+  for (EndPlan& e : p.end) {
+    const bool cubic = r.chance(0.5);
+    if (e.tcp.congestion == tcp::CongestionAlgorithm::dctcp) continue;
+    e.tcp.congestion = cubic ? tcp::CongestionAlgorithm::cubic : tcp::CongestionAlgorithm::newreno;
+  }
+}
+
 }  // namespace
 
 Duration Fault::length() const {
@@ -213,6 +223,7 @@ Plan make_plan(std::uint64_t seed) {
     if (r.chance(0.2)) e.backlog = static_cast<std::uint32_t>(r.magnitude(1, 64));
   }
   draw_ecn(p);
+  draw_congestion(p);
   return p;
 }
 
@@ -226,15 +237,15 @@ std::string Plan::describe() const {
         << " us, rate " << w.bits_per_second << " bit/s over " << w.queue_bytes << " B, "
         << kLossNames[static_cast<std::size_t>(w.loss_kind)] << " loss " << w.loss << ", reorder "
         << w.reorder << " by " << to_us(w.reorder_delay) << " us, duplicate " << w.duplicate
-        << ", corrupt " << w.corrupt << ", mark " << w.mark << "\n    mtu " << e.tcp.mtu << ", ts "
-        << e.tcp.timestamps << ", ws " << e.tcp.window_scaling << ", sack " << e.tcp.sack
-        << ", buffers " << e.tcp.receive_buffer << "/" << e.tcp.send_buffer << ", delack "
-        << to_us(e.tcp.delayed_ack) << " us, nagle " << e.tcp.nagle << ", 2msl "
-        << to_us(e.tcp.two_msl) << " us, burst " << e.tcp.max_segment_burst << ", tx_checksum "
-        << e.tx_checksum << ", tso " << e.tx_tso << ", rx_checksums " << e.rx_checksums
-        << ", pieces " << e.rx_piece_bytes << ", hold " << e.hold_tx_frames << ", scarcity "
-        << e.scarcity << ", reuse " << static_cast<int>(e.reuse) << ", overflow "
-        << static_cast<int>(e.overflow);
+        << ", corrupt " << w.corrupt << ", mark " << w.mark << "\n    mtu " << e.tcp.mtu << ", "
+        << tcp::congestion_name(e.tcp.congestion) << ", ts " << e.tcp.timestamps << ", ws "
+        << e.tcp.window_scaling << ", sack " << e.tcp.sack << ", buffers " << e.tcp.receive_buffer
+        << "/" << e.tcp.send_buffer << ", delack " << to_us(e.tcp.delayed_ack) << " us, nagle "
+        << e.tcp.nagle << ", 2msl " << to_us(e.tcp.two_msl) << " us, burst "
+        << e.tcp.max_segment_burst << ", tx_checksum " << e.tx_checksum << ", tso " << e.tx_tso
+        << ", rx_checksums " << e.rx_checksums << ", pieces " << e.rx_piece_bytes << ", hold "
+        << e.hold_tx_frames << ", scarcity " << e.scarcity << ", reuse "
+        << static_cast<int>(e.reuse) << ", overflow " << static_cast<int>(e.overflow);
   }
   for (const Fault& f : faults) {
     out << "\n  fault " << kFaultNames[static_cast<std::size_t>(f.kind)] << " on end " << f.side

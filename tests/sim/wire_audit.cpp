@@ -135,7 +135,7 @@ void WireAudit::delivered(int side, std::uint32_t tag, std::span<const std::byte
   if (view->segment.flags.syn()) ++look.own.syns_heard;
   if (flow.muddled) return;
   check_duty(look);
-  hear_ack(look);
+  hear_ack(look, whole);
   hear_text(look, whole);
   note_finished(look);
 }
@@ -147,7 +147,7 @@ void WireAudit::note_finished(const Look& look) {
   if (own.una == own.fin_end && own.arrived.whole() == all) own.finished = look.now;
 }
 
-void WireAudit::hear_ack(const Look& look) {
+void WireAudit::hear_ack(const Look& look, bool whole) {
   const SegmentIn& s = look.view.segment;
   Way& own = look.own;
   if (!s.flags.ack() || !own.begun) return;
@@ -156,7 +156,7 @@ void WireAudit::hear_ack(const Look& look) {
   if (moved) own.offered = edge;
   own.timeouts = 0;
   own.alone = false;
-  hear_sack(look);
+  hear_sack(look, whole);
   if (after(s.ack, own.una)) {
     own.probed = false;
     // Three duplicates and a partial ACK may come before the end had its turn.
@@ -175,8 +175,17 @@ void WireAudit::hear_ack(const Look& look) {
   }
 }
 
+/// What was told before now.
+void WireAudit::heed_sacks(Way& own, Instant now) {
+  if (own.told_at == now) return;
+  for (const auto& [left, right] : own.told) {
+    own.sacked.add(bytes_between(own.iss, left), bytes_between(own.iss, right));
+  }
+  own.told.clear();
+}
+
 /// What came, and when the latest of it can have been sent.
-void WireAudit::hear_sack(const Look& look) {
+void WireAudit::hear_sack(const Look& look, bool whole) {
   if (!agreed_on_sack(look)) return;
   const SegmentIn& s = look.view.segment;
   Way& own = look.own;
@@ -192,7 +201,10 @@ void WireAudit::hear_sack(const Look& look) {
     const auto [left, right] = s.options.sack[i];
     if (!after(left, s.ack)) continue;
     came(left, right);
-    own.sacked.add(bytes_between(own.iss, left), bytes_between(own.iss, right));
+    if (!whole) continue;  // perhaps it was not heard
+    heed_sacks(own, look.now);
+    own.told.emplace_back(left, right);
+    own.told_at = look.now;
   }
 }
 

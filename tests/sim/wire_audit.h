@@ -89,6 +89,8 @@ class WireAudit {
     std::deque<Sent> flight;
     // SACK: what the peer has told to hold, and the latest that was sent of what came there
     ByteSet sacked;
+    std::vector<std::pair<tcp::Seq, tcp::Seq>> told;  // at `told_at`: it may not have had its turn
+    Instant told_at{};
     Instant delivered{};
     bool has_delivered = false;
     bool probed = false;  // the tail went again and nothing new was acknowledged since
@@ -141,12 +143,13 @@ class WireAudit {
   void check_reset(const Look& look);
   void check_again(const Look& look);
   void check_sacked(const Look& look);
-  void hear_sack(const Look& look);
+  void hear_sack(const Look& look, bool whole);
+  static void heed_sacks(Way& own, Instant now);
   void check_timeout(const Look& look, Duration gap);
   void check_nagle(const Look& look);
   void check_duty(const Look& look);
   void note_sent(const Look& look);
-  void hear_ack(const Look& look);
+  void hear_ack(const Look& look, bool whole);
   void hear_text(const Look& look, bool whole);
   void note_finished(const Look& look);
   [[nodiscard]] bool is_over(const Look& look) const {

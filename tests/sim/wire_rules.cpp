@@ -171,6 +171,7 @@ void WireAudit::check_sacked(const Look& look) {
   const SegmentIn& s = look.view.segment;
   Way& own = look.own;
   if (!agreed_on_sack(look) || s.payload.empty() || !before(s.seq, own.nxt)) return;
+  heed_sacks(own, look.now);
   const std::uint64_t una = bytes_between(own.iss, own.una);
   const std::uint64_t from = bytes_between(own.iss, s.seq);
   if (own.sacked.has(una, una + 1)) return own.sacked.clear();
