@@ -107,7 +107,7 @@ std::string Invariants::check_connection(const Connection& c, Seen& seen, std::u
     if (wrong.empty()) wrong = check_reassembly(c);
   }
   if (wrong.empty()) wrong = check_send_queue(c);
-  if (wrong.empty()) wrong = check_timers(c, now);
+  if (wrong.empty()) wrong = check_timers(c, seen, now);
   seen.state = c.state;
   seen.synchronized = is_synchronized(c.state);
   seen.snd_una = c.snd_una;
@@ -116,6 +116,7 @@ std::string Invariants::check_connection(const Connection& c, Seen& seen, std::u
   seen.rcv_adv = c.rcv_adv;
   seen.allowance = c.congestion.cwnd;
   seen.phase = phase_of(c);
+  seen.held_back = c.has(Connection::kDirty);
   seen.recovering = c.send != kNil && impl_.stores.send[c.send].in_recovery;
   if (c.send != kNil) {
     const std::int64_t with = std::int64_t{c.congestion.cwnd} + impl_.stores.send[c.send].inflation;
@@ -246,7 +247,7 @@ std::string Invariants::check_reassembly(const Connection& c) const {
   return {};
 }
 
-std::string Invariants::check_timers(const Connection& c, Instant now) const {
+std::string Invariants::check_timers(const Connection& c, const Seen& seen, Instant now) const {
   const auto deadline = tcp::earliest_deadline(c);
   // One that still has something to send gets its timer when it has sent.
   const bool held_back = c.has(Connection::kDirty);
@@ -260,10 +261,10 @@ std::string Invariants::check_timers(const Connection& c, Instant now) const {
     }
     const Tick late = tick_of(now) - *deadline;
     const bool about_to_fire = c.timer.filed == impl_.wheel.base();
-    // After a time without a turn the wheel catches up in bounded steps, asked again at once.
-    const bool behind = tick_before(impl_.wheel.base(), tick_of(now) - ticks_for(10ms));
+    // Filed a moment ago, with a deadline from before a full ring let it send: next in turn.
+    const bool just_filed = seen.held_back;
     if (tick_before(*deadline, tick_of(now)) && late > ticks_for(10ms) && !about_to_fire &&
-        !behind) {
+        !just_filed) {
       return "10: a timer " + number(late) + " ticks late";
     }
   }

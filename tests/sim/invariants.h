@@ -40,6 +40,7 @@ class Invariants {
     std::uint32_t allowance = 0;  // cwnd and inflation
     bool synchronized = false;
     bool recovering = false;
+    bool held_back = false;  // output was due, and could not go
     tcp::LossPhase phase = tcp::LossPhase::open;
     FourTuple tuple;
   };
@@ -55,7 +56,8 @@ class Invariants {
   [[nodiscard]] tcp::LossPhase phase_of(const tcp::Connection& c) const;
   [[nodiscard]] std::string check_scoreboard(const tcp::Connection& c, Instant now) const;
   [[nodiscard]] std::string check_reassembly(const tcp::Connection& c) const;
-  [[nodiscard]] std::string check_timers(const tcp::Connection& c, Instant now) const;
+  [[nodiscard]] std::string check_timers(const tcp::Connection& c, const Seen& seen,
+                                         Instant now) const;
   struct Census {
     std::uint64_t filed = 0, indexed = 0;
     std::array<std::uint64_t, tcp::kStateCount> in_state{};
