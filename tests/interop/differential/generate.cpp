@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Five topics. Every line comes 5 ms after the one before, so that nothing but what it says
-// decides what comes back; the last lines are plain, and show what state all that has led to.
+// decides what comes back, and where we send, a round trip is long enough that no timer of ours
+// does; the last lines are plain, and show what state all that has led to.
 #include "tests/interop/differential/generate.h"
 
 #include <algorithm>
@@ -71,7 +72,7 @@ void receiving(Text& t) {
 
 /// What we send, and acknowledgments and windows of every kind.
 void sending(Text& t) {
-  t.head(t.chance(50) ? "passive" : "passive [mss 1000, sackok]");
+  t.head(t.chance(50) ? "passive rtt 100ms" : "passive rtt 100ms [mss 1000, sackok]");
   std::int64_t sent = 1;
   std::int64_t acked = 1;
   for (int i = 0; i < 7; ++i) {
@@ -139,7 +140,7 @@ void options(Text& t) {
   if (t.chance(50)) offered += ", sackok";
   if (t.chance(50)) offered += ", wscale " + number(static_cast<std::int64_t>(t.below(15)));
   if (stamps) offered += ", ts 1000 0";
-  t.head("passive [" + offered + "]");
+  t.head("passive rtt 100ms [" + offered + "]");
   std::int64_t next = 1;
   std::int64_t stamp = 1000;
   for (int i = 0; i < 7; ++i) {

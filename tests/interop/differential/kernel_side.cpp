@@ -137,18 +137,16 @@ std::string why_no_kernel_side() {
 }
 
 KernelSide::KernelSide(const tcp::TcpConfig& config, bool ipv6)
-    : ipv6_(ipv6), nagle_(config.nagle) {
+    : ipv6_(ipv6), nagle_(config.nagle), congestion_(congestion_name(config.congestion)) {
+  if (congestion_ == "newreno") congestion_ = "reno";
   check(unshare(CLONE_NEWNET), "a new network namespace");
   set("ipv4/tcp_no_metrics_save", "1");
-  const std::string algorithm(congestion_name(config.congestion));
-  set("ipv4/tcp_congestion_control", algorithm == "newreno" ? "reno" : algorithm);
   set("ipv4/tcp_timestamps", config.timestamps ? "1" : "0");
   set("ipv4/tcp_sack", config.sack ? "1" : "0");
   set("ipv4/tcp_window_scaling", config.window_scaling ? "1" : "0");
   set("ipv4/tcp_ecn", config.ecn == tcp::EcnUse::never    ? "0"
                       : config.ecn == tcp::EcnUse::always ? "1"
                                                           : "2");
-  set("ipv4/tcp_early_retrans", "0");  // tail loss probes come by the clock
   set("ipv6/conf/all/accept_dad", "0");
   set("ipv6/conf/default/accept_dad", "0");
   set("ipv6/conf/default/router_solicitations", "0");
@@ -174,11 +172,20 @@ void KernelSide::prepare(int fd) const {
   (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, sizeof nodelay);
 }
 
-void KernelSide::listen(std::uint16_t port, std::uint32_t backlog) {
-  listener_ = socket(ipv6_ ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  check(listener_, "socket");
+// What a namespace may have for a default is restricted, what a socket of root's may have is not.
+int KernelSide::make_socket() const {
+  const int fd = socket(ipv6_ ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  check(fd, "socket");
   const int on = 1;
-  (void)setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  check(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion_.data(),
+                   static_cast<socklen_t>(congestion_.size())),
+        "TCP_CONGESTION");
+  return fd;
+}
+
+void KernelSide::listen(std::uint16_t port, std::uint32_t backlog) {
+  listener_ = make_socket();
   SocketName name = name_of(own_address(ipv6_), port);
   check(bind(listener_, name.address(), name.bytes), "bind");
   check(::listen(listener_, static_cast<int>(backlog)), "listen");
@@ -190,10 +197,7 @@ void KernelSide::unlisten() {
 }
 
 void KernelSide::connect(const FourTuple& tuple) {
-  const int fd = socket(ipv6_ ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  check(fd, "socket");
-  const int on = 1;
-  (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  const int fd = make_socket();
   SocketName own = name_of(tuple.local, tuple.local_port);
   check(bind(fd, own.address(), own.bytes), "bind");
   prepare(fd);

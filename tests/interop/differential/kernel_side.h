@@ -49,6 +49,7 @@ class KernelSide final : public Side {
     std::vector<std::byte> unsent{};
   };
   [[nodiscard]] Connection* find(const FourTuple& tuple);
+  [[nodiscard]] int make_socket() const;
   void prepare(int fd) const;
   void accept_all();
   /// Until `until`, and until nothing moves any more.
@@ -58,6 +59,7 @@ class KernelSide final : public Side {
 
   bool ipv6_;
   bool nagle_;
+  std::string congestion_;
   int device_ = -1;
   int listener_ = -1;
   bool reading_ = true;
