@@ -120,7 +120,7 @@ void add_tcp_options(OptionSet& set, TcpOptions& o) {
             "a SYN is answered with a cookie, and not remembered: never, when-full or always "
             "(default when-full)",
             o.cookies, choice_of<tcp::SynCookieUse>({"never", "when-full", "always"}));
-  set.value("congestion", "NAME", "congestion control: newreno, cubic or dctcp (default newreno)",
+  set.value("congestion", "NAME", "congestion control: newreno, cubic or dctcp (default cubic)",
             o.congestion, choice_of<tcp::CongestionAlgorithm>({"newreno", "cubic", "dctcp"}));
   set.value(
       "ecn", "WHEN",

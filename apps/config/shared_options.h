@@ -48,7 +48,7 @@ struct TcpOptions {
   tcp::TimeWaitOverflow overflow = tcp::TimeWaitOverflow::recycle_oldest;
   tcp::SynCookieUse cookies = tcp::SynCookieUse::when_full;
   tcp::EcnUse ecn = tcp::EcnUse::when_asked;
-  tcp::CongestionAlgorithm congestion = tcp::CongestionAlgorithm::newreno;
+  tcp::CongestionAlgorithm congestion = tcp::CongestionAlgorithm::cubic;
   Duration min_rto = 200ms;
   Duration delayed_ack = 40ms;
 };

@@ -46,10 +46,12 @@ struct AckSample {
 void congestion_init(CongestionAlgorithm, CongestionState&, std::uint32_t mss);
 /// A cumulative ACK of new data, outside recovery: inside, the window is the caller's.
 void congestion_on_ack(CongestionAlgorithm, CongestionState&, const AckSample&, Instant now);
-/// False where congestion_on_ack() would do nothing: NewReno learns nothing from a window that was
-/// not used, and that is most ACKs of a short exchange.
-[[nodiscard]] inline bool congestion_learns(CongestionAlgorithm algorithm, bool cwnd_limited) {
-  return cwnd_limited || algorithm != CongestionAlgorithm::newreno;
+inline constexpr std::uint32_t kNothingLostYet = CongestionState{}.ssthresh;
+/// False where there is nothing to learn from this ACK: a window that was not used does not grow,
+/// and while nothing was ever lost no curve or threshold depends on it. That is most ACKs of short
+/// exchanges.
+[[nodiscard]] inline bool congestion_learns(const CongestionState& state, bool cwnd_limited) {
+  return cwnd_limited || state.ssthresh != kNothingLostYet;
 }
 /// Loss found by duplicate ACKs: sets ssthresh; the caller inflates and deflates (RFC 6582).
 void congestion_on_loss(CongestionAlgorithm, CongestionState&, std::uint32_t flight_bytes,

@@ -11,7 +11,6 @@ namespace millrace::tcp::cubic {
 namespace {
 
 constexpr std::uint32_t kMaxWindow = 1U << 30;
-constexpr std::uint32_t kFirstSlowStart = CongestionState{}.ssthresh;  // nothing has set it yet
 constexpr std::int64_t kMostMs = 120'000;  // further from K the clamp decides
 constexpr std::uint32_t kFractionBits = 14;
 constexpr std::uint32_t kFractionMask = (1U << kFractionBits) - 1;
@@ -98,7 +97,7 @@ void slow_start(CongestionState& s, const AckSample& sample) {
 }  // namespace
 
 void on_ack(CongestionState& state, const AckSample& sample, Instant now) {
-  if (state.ssthresh == kFirstSlowStart) {
+  if (state.ssthresh == kNothingLostYet) {
     if (hystart::on_ack(state, sample)) forget_plateau(state);
     return;
   }
@@ -111,7 +110,7 @@ void on_ack(CongestionState& state, const AckSample& sample, Instant now) {
 }
 
 void on_loss(CongestionState& state, std::uint32_t flight_bytes, std::uint32_t mss) {
-  const bool first = state.ssthresh == kFirstSlowStart;
+  const bool first = state.ssthresh == kNothingLostYet;
   const bool shrinking = !first && state.cwnd < w_max(state);
   // §4.7: below the last plateau somebody else is coming: leave room.
   w_max(state) =
@@ -128,7 +127,7 @@ void forget_plateau(CongestionState& state) {
 }
 
 void on_idle_restart(CongestionState& state) {
-  if (state.ssthresh != kFirstSlowStart) epoch_ms(state) = 0;
+  if (state.ssthresh != kNothingLostYet) epoch_ms(state) = 0;
 }
 
 }  // namespace millrace::tcp::cubic

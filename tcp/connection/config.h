@@ -77,7 +77,7 @@ struct TcpConfig {
 
   std::uint8_t ttl = 64;
   std::uint8_t dscp = 0;
-  CongestionAlgorithm congestion = CongestionAlgorithm::newreno;
+  CongestionAlgorithm congestion = CongestionAlgorithm::cubic;
 
   friend bool operator==(const TcpConfig&, const TcpConfig&) = default;
 };

@@ -28,14 +28,13 @@ inline void grow_window(Connection& c, SendState& st, Seq ack, std::uint32_t ack
                         std::uint32_t rtt_us, const Context& context) {
   st.dup_acks = 0;
   st.inflation = 0;
-  const CongestionAlgorithm algorithm = context.config.congestion;
   const std::uint32_t flight = bytes_between(c.snd_una, c.snd_nxt);
   // Half a window in flight is enough for slow start to double it (RFC 7661 §4.3).
   const bool half_used =
       c.congestion.cwnd < c.congestion.ssthresh && 2 * flight >= c.congestion.cwnd;
   const bool after_timeout = before(ack, st.recover);
   const bool cwnd_limited = st.cwnd_limited || half_used || after_timeout;
-  if (!congestion_learns(algorithm, cwnd_limited)) return;
+  if (!congestion_learns(c.congestion, cwnd_limited)) return;
   AckSample sample;
   sample.acked_bytes = acked_bytes;
   sample.flight_bytes = flight;
@@ -44,7 +43,7 @@ inline void grow_window(Connection& c, SendState& st, Seq ack, std::uint32_t ack
   sample.srtt_us = c.srtt_us;
   sample.after_timeout = after_timeout;
   sample.cwnd_limited = cwnd_limited;
-  congestion_on_ack(algorithm, c.congestion, sample, context.now);
+  congestion_on_ack(context.config.congestion, c.congestion, sample, context.now);
 }
 
 /// The retransmission timer expired; `first` for this SND.UNA.
