@@ -140,12 +140,16 @@ void repeated_ack(Connection& c, const SegmentIn& segment, bool window_changed,
 
 }  // namespace
 
-bool all_acknowledged(Connection& c, const SegmentIn& segment, const Context& context) {
+bool all_acknowledged(Connection& c, const SegmentIn& segment, Emptied emptied,
+                      const Context& context) {
   SendState& st = context.stores.send[c.send];
   sample_rtt(c, st, segment, context);
   if (c.has(Connection::kEcn)) (void)ecn_acknowledged(c, st, segment, st.queued_bytes, context);
   grow_window(c, st, segment.ack, st.queued_bytes, 0, context);
-  return forget_all_sent(c, segment.ack, context);
+  if (emptied == Emptied::release) return forget_all_sent(c, segment.ack, context);
+  c.snd_una = segment.ack;
+  keep_send_state(c, st, context);
+  return became_writable(c, context);
 }
 
 Drop check_ack(Connection& c, const SegmentIn& segment, const Context& context, Outcome& outcome) {
@@ -168,7 +172,7 @@ Drop check_ack(Connection& c, const SegmentIn& segment, const Context& context, 
 }
 
 void syn_acknowledged(Connection& c, const SegmentIn& segment, std::uint32_t window_bytes,
-                      const Context& context, Outcome& outcome) {
+                      Emptied emptied, const Context& context, Outcome& outcome) {
   SendState& st = context.stores.send[c.send];
   const bool retransmitted = c.backoff != 0;
   sample_rtt(c, st, segment, context);
@@ -185,9 +189,13 @@ void syn_acknowledged(Connection& c, const SegmentIn& segment, std::uint32_t win
   enter_established(c, retransmitted, context);
   outcome.connected = true;
   const bool idle = st.queued_bytes == 0 && !wants_fin;
-  if (idle) release_send_state(c, context);
+  if (idle && emptied == Emptied::keep) {
+    keep_send_state(c, st, context);
+  } else if (idle) {
+    release_send_state(c, context);
+  }
   if (became_writable(c, context)) outcome.writable = true;
-  if (idle) arm_idle_timer(c, context);
+  if (idle && emptied == Emptied::release) arm_idle_timer(c, context);
   if (wants_fin) enter_closing_state(c);
 }
 

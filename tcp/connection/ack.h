@@ -29,14 +29,18 @@ inline bool update_send_window(Connection& c, const SegmentIn& segment) {
   return true;
 }
 
-/// The ACK covers SND.NXT and thereby all that is queued, outside recovery: nothing of SendState is
-/// needed any more. True if the application waits to write and may.
-[[nodiscard]] bool all_acknowledged(Connection& c, const SegmentIn& segment,
+/// What becomes of a SendState of which nothing is needed any more: `keep` it where the application
+/// may answer what has just come, in this iteration (send_queue.h).
+enum class Emptied : std::uint8_t { release, keep };
+
+/// The ACK covers SND.NXT and thereby all that is queued, outside recovery. True if the application
+/// waits to write and may.
+[[nodiscard]] bool all_acknowledged(Connection& c, const SegmentIn& segment, Emptied emptied,
                                     const Context& context);
 
 /// The peer has acknowledged our SYN: SND.UNA moves over it, its round trip is sampled, and the
 /// send window is taken from this segment.
 void syn_acknowledged(Connection& c, const SegmentIn& segment, std::uint32_t window_bytes,
-                      const Context& context, Outcome& outcome);
+                      Emptied emptied, const Context& context, Outcome& outcome);
 
 }  // namespace millrace::tcp

@@ -33,12 +33,12 @@ struct WheelNode {
 enum class SendTimer : std::uint8_t {
   none,
   retransmit,
+  loss_probe,
+  reorder,
   persist,
   keepalive,
   fin_wait_2,
   memory,
-  loss_probe,
-  reorder,
 };
 
 struct alignas(64) Connection {

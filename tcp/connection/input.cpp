@@ -92,7 +92,8 @@ Drop check_ack_of_syn(Connection& c, const SegmentIn& segment, const Context& co
     return Drop::tcp_bad_ack;
   }
   const int scale = segment.flags.syn() ? 0 : c.peer_scale();
-  syn_acknowledged(c, segment, std::uint32_t{segment.window} << scale, context, outcome);
+  syn_acknowledged(c, segment, std::uint32_t{segment.window} << scale, Emptied::release, context,
+                   outcome);
   return Drop::none;
 }
 
@@ -108,9 +109,10 @@ inline void update_ts_recent(Connection& c, const SegmentIn& segment, const Cont
 
 // Fifth check for an ACK of all that was sent, outside recovery. True if a waiting writer may
 // write.
-inline bool take_expected_ack(Connection& c, const SegmentIn& segment, const Context& context) {
+inline bool take_expected_ack(Connection& c, const SegmentIn& segment, Emptied emptied,
+                              const Context& context) {
   update_send_window(c, segment);
-  if (c.send != kNil) return all_acknowledged(c, segment, context);
+  if (c.send != kNil) return all_acknowledged(c, segment, emptied, context);
   if (c.send_timer == SendTimer::keepalive) arm_idle_timer(c, context);
   return false;
 }
@@ -155,7 +157,8 @@ Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& 
 }  // namespace
 
 bool input_expected(Connection& c, const SegmentIn& segment, const Context& context) {
-  const bool writable = take_expected_ack(c, segment, context);
+  const Emptied emptied = segment.payload.empty() ? Emptied::release : Emptied::keep;
+  const bool writable = take_expected_ack(c, segment, emptied, context);
   update_ts_recent(c, segment, context);
   const auto bytes = static_cast<std::uint32_t>(segment.payload.size());
   if (bytes == 0) return writable;
@@ -165,7 +168,9 @@ bool input_expected(Connection& c, const SegmentIn& segment, const Context& cont
 }
 
 bool input_expected_end(Connection& c, const SegmentIn& segment, const Context& context) {
-  const bool writable = take_expected_ack(c, segment, context);
+  // A FIN is often answered with ours.
+  const Emptied emptied = c.state == State::established ? Emptied::keep : Emptied::release;
+  const bool writable = take_expected_ack(c, segment, emptied, context);
   if (c.state == State::last_ack) {
     c.state = State::closed;
     c.acks_owed = 0;

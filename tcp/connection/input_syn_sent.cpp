@@ -51,7 +51,7 @@ Drop take_syn(Connection& c, const SegmentIn& segment, AckVerdict ack, const Con
   learn_from_syn(c, segment, context);
   if (ack == AckVerdict::acceptable) {
     // The window of a SYN is not scaled (RFC 7323 §2.2).
-    syn_acknowledged(c, segment, segment.window, context, outcome);
+    syn_acknowledged(c, segment, segment.window, Emptied::release, context, outcome);
     ack_progress_now(c);
     // "If there are other controls or text ... continue processing at the sixth step."
     return take_text(c, {segment.seq + 1, segment.payload, segment.flags.fin()}, context, outcome);
@@ -70,7 +70,7 @@ Drop take_syn(Connection& c, const SegmentIn& segment, AckVerdict ack, const Con
                                     const Context& context) {
   Outcome outcome;
   learn_from_syn(c, segment, context);
-  syn_acknowledged(c, segment, segment.window, context, outcome);
+  syn_acknowledged(c, segment, segment.window, Emptied::keep, context, outcome);
   ack_progress_now(c);
   return outcome.writable;
 }

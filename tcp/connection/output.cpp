@@ -15,6 +15,7 @@
 #include <algorithm>
 
 #include "tcp/connection/calls.h"
+#include "tcp/connection/closing.h"
 #include "tcp/connection/ecn.h"
 #include "tcp/connection/emission.h"
 #include "tcp/connection/handshake.h"
@@ -349,7 +350,7 @@ void settle(Connection& c, const Context& context) {
 
 // The answer to most questions: nothing is owed and all that was given has been sent. The timer
 // that watches over it was armed when it went out.
-[[nodiscard]] bool nothing_due(const Connection& c, const Context& context) {
+[[nodiscard]] bool nothing_due(Connection& c, const Context& context) {
   if (c.acks_owed != 0 || c.has(Connection::kResetOwed | Connection::kProbeOwed)) return false;
   if (c.send == kNil) return true;
   SendState& st = context.stores.send[c.send];
@@ -357,6 +358,10 @@ void settle(Connection& c, const Context& context) {
   const std::uint32_t fin = c.has(Connection::kFinQueued) ? 1 : 0;
   if (flight_bytes(c) < st.queued_bytes + fin) return false;
   st.cwnd_limited = false;
+  if (c.snd_nxt == c.snd_una) {  // kept for an answer that did not come
+    release_send_state(c, context);
+    arm_idle_timer(c, context);
+  }
   return true;
 }
 
@@ -404,7 +409,9 @@ bool send_whole_queue(Connection& c, const Context& context, SegmentOut& out) {
     st.rtt_seq = c.snd_nxt;
   }
   if (fin != 0) c.set(Connection::kFinSent);
-  arm_retransmit(c, st, context);
+  if (c.send_timer != SendTimer::none) [[unlikely]]
+    c.backoff = 0;  // it counted for another purpose
+  start_send_timer(c, st, true, context);
   return true;
 }
 

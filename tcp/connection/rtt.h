@@ -39,14 +39,19 @@ inline void take_rtt_sample(Connection& c, std::uint32_t rtt_us) {
   c.srtt_us = static_cast<std::uint32_t>(std::max(srtt + error / 8, 1));
 }
 
+/// RTO before backoff and upper limit (RFC 6298 §2.3), of what was measured.
+[[nodiscard, gnu::always_inline]] inline Duration measured_timeout(const Connection& c,
+                                                                   const TcpConfig& config) {
+  const Duration variance{std::int64_t{c.rttvar_us} * 4'000};
+  return Duration{std::int64_t{c.srtt_us} * 1'000} + std::max(variance, config.min_rto);
+}
+
 /// Current RTO with backoff, within [min_rto, max_rto] (RFC 6298 §2, §5.5).
 [[nodiscard, gnu::always_inline]] inline Duration retransmission_timeout(const Connection& c,
                                                                          const TcpConfig& config) {
   Duration rto = config.initial_rto;
-  if ((c.srtt_us | c.rttvar_us) != 0) [[likely]] {
-    const Duration variance{std::int64_t{c.rttvar_us} * 4'000};
-    rto = Duration{std::int64_t{c.srtt_us} * 1'000} + std::max(variance, config.min_rto);
-  }
+  if ((c.srtt_us | c.rttvar_us) != 0) [[likely]]
+    rto = measured_timeout(c, config);
   if (c.backoff != 0) [[unlikely]] {
     constexpr unsigned kMostDoublings = 20;  // 1 ms becomes more than 17 minutes
     rto *= std::int64_t{1} << std::min(unsigned{c.backoff}, kMostDoublings);

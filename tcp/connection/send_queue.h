@@ -83,12 +83,8 @@ void free_chain(Stores& stores, std::uint32_t head);
 /// Gives back what SendState has beside the queue.
 void free_loss_parts(SendState& st, Stores& stores);
 
-/// Frees the queue and the SendState; remembers when we last sent, for the idle restart.
-[[gnu::always_inline]] inline void release_send_state(Connection& c, const Context& context) {
-  if (c.send == kNil) return;
-  Stores& stores = context.stores;
-  SendState& st = stores.send[c.send];
-  c.send_deadline = st.last_send;
+/// Frees what hangs on a SendState.
+[[gnu::always_inline]] inline void free_queue(SendState& st, Stores& stores) {
   if ((st.log & st.loss) != kNil) [[unlikely]]
     free_loss_parts(st, stores);
   std::uint32_t rest = st.chunk_head;
@@ -98,6 +94,37 @@ void free_loss_parts(SendState& st, Stores& stores);
   }
   if (rest != kNil) [[unlikely]]
     free_chain(stores, rest);
+}
+
+/// All that was sent is acknowledged, outside recovery, by a segment that the application may
+/// answer at once: the SendState stays for that answer, empty. It is given back when next_segment()
+/// finds none.
+[[gnu::always_inline]] inline void keep_send_state(Connection& c, SendState& st,
+                                                   const Context& context) {
+  free_queue(st, context.stores);
+  st.own.block = st.own.next = kNil;
+  st.chunk_head = st.chunk_tail = st.cursor_chunk = kNil;
+  st.min_rtt_us = SendState{}.min_rtt_us;
+  st.cursor_offset = st.head_offset = st.queued_bytes = 0;
+  st.inflation = 0;
+  st.dup_acks = st.unanswered = 0;
+  st.soft_error = SoftError::none;
+  st.in_recovery = st.partial_acked = st.resending = st.retransmit_first = false;
+  st.cwnd_limited = false;
+  st.recover = st.ecn_recover = c.snd_una - 1;
+  st.short_end = c.snd_una;
+  st.unacked_since = tick_of(context.now);
+  c.clear(Connection::kProbeOwed);
+  c.send_timer = SendTimer::none;
+}
+
+/// Frees the queue and the SendState; remembers when we last sent, for the idle restart.
+[[gnu::always_inline]] inline void release_send_state(Connection& c, const Context& context) {
+  if (c.send == kNil) return;
+  Stores& stores = context.stores;
+  SendState& st = stores.send[c.send];
+  c.send_deadline = st.last_send;
+  free_queue(st, stores);
   stores.send.free(c.send);
   c.send = kNil;
   c.clear(Connection::kProbeOwed);

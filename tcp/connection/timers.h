@@ -28,19 +28,28 @@ inline constexpr Duration kMemoryRetry = 10ms;
 }
 
 /// The send timer watches over what is in flight from now on: PTO (RFC 8985 §7.2) or, where none is
-/// due, the retransmission timer (RFC 6298 §5).
-[[gnu::always_inline]] inline void start_send_timer(Connection& c, const SendState& st,
+/// due, the retransmission timer (RFC 6298 §5). `few`: less than two segments.
+[[gnu::always_inline]] inline void start_send_timer(Connection& c, const SendState& st, bool few,
                                                     const Context& context) {
-  Duration wait = retransmission_timeout(c, context.config);
+  Duration wait;
   c.send_timer = SendTimer::retransmit;
-  if (may_probe(c, st)) {
-    c.send_timer = SendTimer::loss_probe;
-    wait = std::min(wait, probe_timeout(c, bytes_between(c.snd_una, c.snd_nxt)));
+  if (c.srtt_us != 0 && c.backoff == 0) [[likely]] {
+    wait = measured_timeout(c, context.config);
+    if (may_probe(c, st)) {
+      c.send_timer = SendTimer::loss_probe;
+      wait = std::min(wait, probe_timeout(c, few));
+    }
+    wait = std::min(wait, context.config.max_rto);
+  } else {
+    wait = retransmission_timeout(c, context.config);
   }
   c.send_deadline = deadline_after(context.now, wait);
 }
+inline void start_send_timer(Connection& c, const SendState& st, const Context& context) {
+  start_send_timer(c, st, bytes_between(c.snd_una, c.snd_nxt) < 2U * c.mss, context);
+}
 [[nodiscard]] inline bool watches_flight(SendTimer t) {
-  return t == SendTimer::retransmit || t == SendTimer::loss_probe || t == SendTimer::reorder;
+  return t >= SendTimer::retransmit && t <= SendTimer::reorder;
 }
 
 /// Does what is due at tick_of(now), if anything is: a node that fires early changes nothing.

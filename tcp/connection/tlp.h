@@ -24,14 +24,14 @@ inline constexpr Duration kLongestDelayedAck = 200ms;
 /// The peer's turn, which no round trip of less than a millisecond should be blamed for.
 inline constexpr Duration kLeastProbeSlack = 2ms;
 
-/// §7.2: nothing is lost or SACKed, and there is a round trip to go by.
+/// §7.2: nothing is lost or SACKed. Besides there has to be a round trip to go by.
 [[nodiscard]] inline bool may_probe(const Connection& c, const SendState& st) {
-  return c.has(Connection::kSack) && st.loss == kNil && c.srtt_us != 0 && c.backoff == 0;
+  return c.has(Connection::kSack) && st.loss == kNil;
 }
-/// TLP_calc_PTO(), of `flight_bytes` in flight. Less than two segments may wait for a delayed ACK.
-[[nodiscard]] inline Duration probe_timeout(const Connection& c, std::uint32_t flight_bytes) {
+/// TLP_calc_PTO(); less than two segments in flight (`few`) may wait for a delayed ACK.
+[[nodiscard]] inline Duration probe_timeout(const Connection& c, bool few) {
   const Duration two_trips{std::int64_t{c.srtt_us} * 2'000};
-  return two_trips + (flight_bytes < 2U * c.mss ? kLongestDelayedAck : kLeastProbeSlack);
+  return two_trips + (few ? kLongestDelayedAck : kLeastProbeSlack);
 }
 
 /// §7.4.2 TLP_process_ack(), before SND.UNA moves. True if the probe repaired a loss, which
