@@ -156,7 +156,8 @@ Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& 
 
 }  // namespace
 
-bool input_expected(Connection& c, const SegmentIn& segment, const Context& context) {
+[[gnu::flatten]] bool input_expected(Connection& c, const SegmentIn& segment,
+                                     const Context& context) {
   const Emptied emptied = segment.payload.empty() ? Emptied::release : Emptied::keep;
   const bool writable = take_expected_ack(c, segment, emptied, context);
   update_ts_recent(c, segment, context);
@@ -167,7 +168,8 @@ bool input_expected(Connection& c, const SegmentIn& segment, const Context& cont
   return writable;
 }
 
-bool input_expected_end(Connection& c, const SegmentIn& segment, const Context& context) {
+[[gnu::flatten]] bool input_expected_end(Connection& c, const SegmentIn& segment,
+                                         const Context& context) {
   // A FIN is often answered with ours.
   const Emptied emptied = c.state == State::established ? Emptied::keep : Emptied::release;
   const bool writable = take_expected_ack(c, segment, emptied, context);

@@ -102,7 +102,7 @@ void free_loss_parts(SendState& st, Stores& stores);
 [[gnu::always_inline]] inline void keep_send_state(Connection& c, SendState& st,
                                                    const Context& context) {
   free_queue(st, context.stores);
-  st.own.block = st.own.next = kNil;
+  st.own = Chunk{};
   st.chunk_head = st.chunk_tail = st.cursor_chunk = kNil;
   st.min_rtt_us = SendState{}.min_rtt_us;
   st.cursor_offset = st.head_offset = st.queued_bytes = 0;

@@ -34,6 +34,7 @@ TEST(Smoke, ActiveOpenDataClose) {
   Segment answer = h.peer("world");
   EXPECT_EQ(h.input(answer), Drop::none);
   EXPECT_EQ(h.received, "world");
+  EXPECT_TRUE(h.flush().empty());
   EXPECT_TRUE(h.cold_is_empty());
   h.close();
   sent = h.flush();

@@ -185,5 +185,53 @@ TEST(StraightPaths, TheAnswerToOurSynDoesWhatItWould) {
   }
 }
 
+// What was sent is acknowledged by text that the application may answer.
+void ask_and_answer(Host& h) {
+  ASSERT_EQ(h.write("question"), 8U);
+  ASSERT_EQ(h.flush().size(), 1U);
+  ASSERT_EQ(h.input(h.peer("answer")), Drop::none);
+  ASSERT_EQ(h.stores.send.live(), 1U);
+}
+
+TEST(KeptSendState, BeginsAnewForTheNextQueue) {
+  Host h;
+  h.establish();
+  ask_and_answer(h);
+  // A long piece and a short one: not what a single chunk of a queue would hold.
+  const std::string next = pattern(6'000);
+  EXPECT_EQ(h.write(next.substr(0, 5'000)), 5'000U);
+  EXPECT_EQ(h.write(next.substr(5'000)), 1'000U);
+  std::string sent;
+  for (const Segment& s : h.flush()) sent += s.data;
+  EXPECT_EQ(sent, next);
+  EXPECT_EQ(h.stores.send.live(), 1U);
+}
+
+TEST(KeptSendState, GoesWithTheFlushThatFindsNoAnswer) {
+  TcpConfig config;
+  config.keepalive = true;
+  Host h(config);
+  h.establish();
+  ask_and_answer(h);
+  EXPECT_TRUE(h.flush().empty());  // the ACK is delayed
+  EXPECT_TRUE(h.cold_is_empty());
+  EXPECT_EQ(h.c.send_timer, SendTimer::keepalive);
+}
+
+TEST(KeptSendState, CarriesTheFinThatAnswersAFin) {
+  Host h;
+  h.establish();
+  ASSERT_EQ(h.write("question"), 8U);
+  ASSERT_EQ(h.flush().size(), 1U);
+  ASSERT_EQ(h.input(h.peer("", kA | kF)), Drop::none);
+  ASSERT_EQ(h.stores.send.live(), 1U);
+  h.close();
+  const std::vector<Segment> sent = h.flush();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].flags, kA | kF);
+  EXPECT_EQ(h.c.state, State::last_ack);
+  EXPECT_TRUE(watches_flight(h.c.send_timer));
+}
+
 }  // namespace
 }  // namespace millrace::tcp::test
