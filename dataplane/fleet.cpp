@@ -40,7 +40,7 @@ class FleetImpl {
   [[nodiscard]] Status build_end(std::size_t index, const EndConfig& config, std::uint64_t seed,
                                  const AppFactory& make_app);
   [[nodiscard]] Status build_worker(std::size_t end, std::uint16_t index, const EndConfig& config,
-                                    const WorkerConfig& worker, KeySource& keys,
+                                    const WorkerConfig& worker, const tcp::Secrets& secrets,
                                     const AppFactory& make_app);
   CoreThread& thread_on(int core);
   void note_cores(std::size_t end, const EndConfig& config);
@@ -91,8 +91,10 @@ Status check_cores(const FleetConfig& config) {
   return Ok{};
 }
 
-tcp::Secrets draw_secrets(KeySource& keys) {
+/// Those of one worker; `fast_open` is that of its end.
+tcp::Secrets draw_secrets(KeySource& keys, SipKey fast_open) {
   tcp::Secrets s;
+  s.fast_open = fast_open;
   s.numbers = keys.sip_key();
   s.table = keys.sip_key();
   s.ports = keys.sip_key();
@@ -174,9 +176,10 @@ Status FleetImpl::build_end(std::size_t index, const EndConfig& config, std::uin
   for (const tcp::TcpConfig& profile : config.endpoint.profiles) {
     worker.max_segment_bytes = std::max(worker.max_segment_bytes, profile.max_segment_burst);
   }
+  const SipKey fast_open = keys.sip_key();
   for (std::size_t w = 0; w < config.cores.size(); ++w) {
-    Status status =
-        build_worker(index, static_cast<std::uint16_t>(w), config, worker, keys, make_app);
+    Status status = build_worker(index, static_cast<std::uint16_t>(w), config, worker,
+                                 draw_secrets(keys, fast_open), make_app);
     if (!status) return status;
   }
   note_cores(index, config);
@@ -184,11 +187,11 @@ Status FleetImpl::build_end(std::size_t index, const EndConfig& config, std::uin
 }
 
 Status FleetImpl::build_worker(std::size_t end, std::uint16_t index, const EndConfig& config,
-                               const WorkerConfig& shared, KeySource& keys,
+                               const WorkerConfig& shared, const tcp::Secrets& secrets,
                                const AppFactory& make_app) {
   Device& device = devices_[end];
   tcp::EndpointConfig endpoint = config.endpoint;
-  endpoint.secrets = draw_secrets(keys);
+  endpoint.secrets = secrets;
   endpoint.steering = device.steering;
   endpoint.worker = index;
   Result<std::unique_ptr<tcp::Endpoint>> made = tcp::Endpoint::create(endpoint);

@@ -30,10 +30,14 @@ namespace millrace::tcp {
   X(TCPAbortOnData) X(TCPAbortOnClose) X(TCPAbortOnMemory) X(TCPAbortOnTimeout)                   \
   X(TCPAbortOnLinger) X(TCPKeepAlive) X(TCPWinProbe) X(TCPFromZeroWindowAdv)                      \
   X(TCPToZeroWindowAdv) X(TCPDelivered) X(TCPOrigDataSent)                                        \
+  X(TCPFastOpenActive) X(TCPFastOpenActiveFail) X(TCPFastOpenPassive) X(TCPFastOpenPassiveFail)   \
+  X(TCPFastOpenPassiveAltKey) X(TCPFastOpenListenOverflow) X(TCPFastOpenCookieReqd)               \
   /* of our own: connections that entered TIME-WAIT, that ended without because 2MSL is 0, and    \
      2MSLs begun anew by a retransmitted FIN; text that came marked as congested, and windows     \
-     that we reduced because the peer told of marks */                                            \
-  X(TimeWaitEntered) X(TimeWaitSkipped) X(TimeWaitRestarted) X(ECNMarksReceived) X(ECNReductions)
+     that we reduced because the peer told of marks; paths that Fast Open failed on so often that  \
+     it is not tried for a time */                                                                \
+  X(TimeWaitEntered) X(TimeWaitSkipped) X(TimeWaitRestarted) X(ECNMarksReceived) X(ECNReductions) \
+  X(FastOpenPathsRested)
 // clang-format on
 
 struct Counters {

@@ -61,7 +61,8 @@ struct alignas(64) SendState {
   std::uint32_t cursor_offset = 0;
   std::uint32_t head_offset = 0;   // bytes of the first chunk already acknowledged
   std::uint32_t queued_bytes = 0;  // from SND.UNA to the end of what the application gave
-  Seq resend_next;                 // valid if resending: go-back-N up to SND.NXT
+  Seq resend_next;                 // valid if resending: go-back-N up to SND.NXT; while a SYN is
+                                   // in flight what fast_open.h says
   Seq limited_from;                // SND.NXT before limited transmit (RFC 3042)
   Instant rtt_at{};
   Seq rtt_seq;          // the end of the segment being timed (Karn); valid if rtt_at is not zero

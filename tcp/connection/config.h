@@ -54,6 +54,11 @@ struct TcpConfig {
 
   // Opening.
   SynCookieUse syn_cookies = SynCookieUse::when_full;
+  /// Fast Open (RFC 7413): a listener gives cookies and takes text with them in a SYN, and an open
+  /// asks for a cookie and uses it. Of a listener at most `fast_open_backlog` connections are not
+  /// through their handshake; what comes beyond opens in the ordinary way.
+  bool fast_open = false;
+  std::uint16_t fast_open_backlog = 256;
   /// A listener tells of a connection when its first text has come, or when this time is over and
   /// the peer has answered one more SYN-ACK; 0: at once.
   Duration defer_accept = 0s;

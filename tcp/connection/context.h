@@ -14,10 +14,18 @@
 #include "tcp/base/time.h"
 #include "tcp/connection/cold.h"
 #include "tcp/connection/config.h"
+#include "tcp/connection/fast_open_keys.h"
+#include "tcp/connection/fast_open_paths.h"
 #include "tcp/connection/loss_state.h"
 #include "tcp/wire/segment.h"
 
 namespace millrace::tcp {
+
+/// What Fast Open remembers on one core: how cookies are made, and those of others.
+struct FastOpen {
+  FastOpenKeys keys;
+  FastOpenPaths paths;
+};
 
 /// The cold pools of one core.
 struct Stores {
@@ -27,7 +35,8 @@ struct Stores {
   Pool<Block> blocks;
   Pool<SendLog> logs;
   Pool<LossState> loss;
-  Pool<AddressPair6> pairs;  // not used in this room
+  Pool<AddressPair6> pairs;
+  FastOpen fast_open{};
 };
 
 struct Context {

@@ -163,6 +163,7 @@ bool open_active(Connection& c, Seq iss, std::uint32_t ts_offset, const Context&
   SendState& st = context.stores.send[c.send];
   st.recover = iss;
   st.short_end = iss;
+  st.resend_next = iss;
   st.retransmit_first = true;
   return true;
 }

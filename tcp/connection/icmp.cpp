@@ -7,6 +7,7 @@
 
 #include "tcp/connection/calls.h"
 #include "tcp/connection/closing.h"
+#include "tcp/connection/fast_open.h"
 #include "tcp/connection/handshake.h"
 #include "tcp/connection/input.h"
 #include "tcp/connection/recovery.h"
@@ -33,6 +34,7 @@ Drop on_icmp_error(Connection& c, Seq seq, SoftError error, bool hard, const Con
     context.stores.send[c.send].soft_error = error;
     return Drop::icmp_ignored;
   }
+  if (c.state == State::syn_sent) fast_open_failed(c, context.stores.send[c.send], context);
   finish(c, CloseReason::unreachable, context, outcome);
   return Drop::none;
 }

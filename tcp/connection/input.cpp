@@ -13,6 +13,7 @@
 #include "tcp/connection/calls.h"
 #include "tcp/connection/closing.h"
 #include "tcp/connection/ecn.h"
+#include "tcp/connection/fast_open.h"
 #include "tcp/connection/handshake.h"
 #include "tcp/connection/input_syn_sent.h"
 #include "tcp/connection/text.h"
@@ -44,15 +45,18 @@ Drop check_timestamp(Connection& c, const SegmentIn& segment, const Context& con
 
 // A simultaneous open ends with each side's SYN-ACK (RFC 9293 §3.5, figure 8), whose sequence
 // number is one before RCV.NXT. Without its SYN it is acceptable.
-[[nodiscard]] bool ends_simultaneous_open(const Connection& c, const SegmentIn& segment) {
+[[nodiscard]] bool ends_simultaneous_open(const Connection& c, const SegmentIn& segment,
+                                          const Context& context) {
   constexpr std::uint8_t kMask = Flags::kSyn | Flags::kAck | Flags::kRst | Flags::kFin;
-  return c.state == State::syn_received && segment.seq + 1 == c.rcv_nxt &&
+  return c.state == State::syn_received && !is_early(c) && segment.seq + 1 == c.rcv_nxt &&
          (segment.flags.bits & kMask) == (Flags::kSyn | Flags::kAck) && segment.payload.empty() &&
-         segment.ack == c.snd_nxt;
+         at_or_after(segment.ack, c.snd_nxt) && at_or_before(segment.ack, end_of_syn(c, context));
 }
 
-// Fourth, check the SYN bit (RFC 5961 §4.2): challenged whatever its sequence number.
-Drop challenge_syn(Connection& c, const Context& context) {
+// Fourth, check the SYN bit (RFC 5961 §4.2): challenged whatever its sequence number. Only where a
+// SYN has opened the connection already may it come again.
+Drop challenge_syn(Connection& c, const SegmentIn& segment, const Context& context) {
+  if (is_early(c) && take_repeated_syn(c, segment, context)) return Drop::tcp_half_open_duplicate;
   if (owe_challenge_ack(c, context)) ++context.counters.TCPSYNChallenge;
   return Drop::tcp_syn_challenged;
 }
@@ -61,7 +65,7 @@ Drop challenge_syn(Connection& c, const Context& context) {
 Drop check_sequence(Connection& c, const SegmentIn& segment, const Context& context) {
   if (acceptable(c, segment)) return Drop::none;
   if (segment.flags.rst()) return Drop::tcp_out_of_window;
-  if (segment.flags.syn()) return challenge_syn(c, context);
+  if (segment.flags.syn()) return challenge_syn(c, segment, context);
   const bool old = at_or_before(segment.seq + segment.length(), c.rcv_nxt);
   if (old && segment.length() != 0) ++context.counters.DelayedACKLost;
   answer_unacceptable(c, segment, context);
@@ -77,8 +81,8 @@ Drop check_reset(Connection& c, const SegmentIn& segment, const Context& context
     (void)owe_challenge_ack(c, context);
     return Drop::tcp_rst_challenged;
   }
-  // SYN-RECEIVED exists here only after an active open: refused.
-  const bool opening = c.state == State::syn_received;
+  // SYN-RECEIVED after an active open: refused. One that is early was accepted before.
+  const bool opening = c.state == State::syn_received && !is_early(c);
   finish(c, opening ? CloseReason::refused : CloseReason::reset, context, outcome);
   return Drop::tcp_reset;
 }
@@ -86,7 +90,8 @@ Drop check_reset(Connection& c, const SegmentIn& segment, const Context& context
 // Fifth, check the ACK field, in SYN-RECEIVED.
 Drop check_ack_of_syn(Connection& c, const SegmentIn& segment, const Context& context,
                       Outcome& outcome) {
-  if (segment.ack != c.snd_nxt) {
+  if (is_early(c)) return check_early_ack(c, segment, context, outcome);
+  if (before(segment.ack, c.snd_nxt) || after(segment.ack, end_of_syn(c, context))) {
     outcome.reset_reply = true;
     outcome.reset_seq = segment.ack;
     return Drop::tcp_bad_ack;
@@ -94,6 +99,7 @@ Drop check_ack_of_syn(Connection& c, const SegmentIn& segment, const Context& co
   const int scale = segment.flags.syn() ? 0 : c.peer_scale();
   syn_acknowledged(c, segment, std::uint32_t{segment.window} << scale, Emptied::release, context,
                    outcome);
+  if (segment.ack != c.snd_una) syn_text_acknowledged(c, segment.ack, context, outcome);
   return Drop::none;
 }
 
@@ -126,13 +132,13 @@ Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& 
                         Outcome& outcome) {
   Drop drop = check_timestamp(c, segment, context);
   if (drop != Drop::none) return drop;
-  const bool both_open = ends_simultaneous_open(c, segment);
+  const bool both_open = ends_simultaneous_open(c, segment, context);
   if (!both_open) {
     drop = check_sequence(c, segment, context);
     if (drop != Drop::none) return drop;
     if (segment.flags.rst()) return check_reset(c, segment, context, outcome);
     // Third, check security: there are no security compartments here.
-    if (segment.flags.syn()) return challenge_syn(c, context);
+    if (segment.flags.syn()) return challenge_syn(c, segment, context);
   }
   if (!segment.flags.ack()) return Drop::tcp_no_ack;
   if (c.state == State::syn_received) {

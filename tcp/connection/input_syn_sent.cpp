@@ -11,6 +11,7 @@
 #include "tcp/connection/ack_policy.h"
 #include "tcp/connection/closing.h"
 #include "tcp/connection/ecn.h"
+#include "tcp/connection/fast_open.h"
 #include "tcp/connection/handshake.h"
 #include "tcp/connection/receive_window.h"
 #include "tcp/connection/text.h"
@@ -20,11 +21,13 @@ namespace {
 
 enum class AckVerdict : std::uint8_t { absent, acceptable, wrong };
 
-// First, check the ACK bit. Only our SYN can be acknowledged. Before the first flush it has not
-// even been sent.
-[[nodiscard]] AckVerdict check_ack_bit(const Connection& c, const SegmentIn& segment) {
+// First, check the ACK bit. Only our SYN can be acknowledged, with what text it had. Before the
+// first flush it has not even been sent.
+[[nodiscard]] AckVerdict check_ack_bit(const Connection& c, const SegmentIn& segment,
+                                       const Context& context) {
   if (!segment.flags.ack()) return AckVerdict::absent;
-  const bool in_range = after(segment.ack, c.snd_una) && at_or_before(segment.ack, c.snd_nxt);
+  const bool in_range =
+      after(segment.ack, c.snd_una) && at_or_before(segment.ack, end_of_syn(c, context));
   return in_range ? AckVerdict::acceptable : AckVerdict::wrong;
 }
 
@@ -50,8 +53,10 @@ Drop take_syn(Connection& c, const SegmentIn& segment, AckVerdict ack, const Con
               Outcome& outcome) {
   learn_from_syn(c, segment, context);
   if (ack == AckVerdict::acceptable) {
+    learn_fast_open(c, segment, context);
     // The window of a SYN is not scaled (RFC 7323 §2.2).
     syn_acknowledged(c, segment, segment.window, Emptied::release, context, outcome);
+    if (segment.ack != c.snd_una) syn_text_acknowledged(c, segment.ack, context, outcome);
     ack_progress_now(c);
     // "If there are other controls or text ... continue processing at the sixth step."
     return take_text(c, {segment.seq + 1, segment.payload, segment.flags.fin()}, context, outcome);
@@ -70,6 +75,8 @@ Drop take_syn(Connection& c, const SegmentIn& segment, AckVerdict ack, const Con
                                     const Context& context) {
   Outcome outcome;
   learn_from_syn(c, segment, context);
+  if (context.config.fast_open) [[unlikely]]
+    learn_fast_open(c, segment, context);
   syn_acknowledged(c, segment, segment.window, Emptied::keep, context, outcome);
   ack_progress_now(c);
   return outcome.writable;
@@ -77,7 +84,7 @@ Drop take_syn(Connection& c, const SegmentIn& segment, AckVerdict ack, const Con
 
 Drop input_syn_sent(Connection& c, const SegmentIn& segment, const Context& context,
                     Outcome& outcome) {
-  const AckVerdict ack = check_ack_bit(c, segment);
+  const AckVerdict ack = check_ack_bit(c, segment, context);
   if (ack == AckVerdict::wrong && !segment.flags.rst()) {
     outcome.reset_reply = true;
     outcome.reset_seq = segment.ack;

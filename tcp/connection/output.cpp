@@ -18,6 +18,7 @@
 #include "tcp/connection/closing.h"
 #include "tcp/connection/ecn.h"
 #include "tcp/connection/emission.h"
+#include "tcp/connection/fast_open.h"
 #include "tcp/connection/handshake.h"
 #include "tcp/connection/loss_recovery.h"
 #include "tcp/connection/receive_window.h"
@@ -124,6 +125,17 @@ struct Plan {
   return has_gap(c, context) || next_ack(c, context) != c.rcv_nxt;
 }
 
+// Before ESTABLISHED: the SYN, and text of an early connection behind it.
+[[nodiscard]] Plan plan_opening(const Connection& c, const SendState& st, Kind ack_or_none,
+                                const Context& context) {
+  if (st.retransmit_first) return {Kind::syn};
+  Plan plan;
+  if (is_early(c)) plan = plan_data(c, st, context);
+  plan.fin = false;
+  if (plan.bytes == 0) plan.kind = ack_or_none;
+  return plan;
+}
+
 [[nodiscard]] Plan make_plan(const Connection& c, const Context& context) {
   if (c.has(Connection::kResetOwed)) return {Kind::reset};
   const Kind ack_or_none = c.acks_owed != 0 ? Kind::ack : Kind::none;
@@ -132,7 +144,7 @@ struct Plan {
   }
   const SendState& st = context.stores.send[c.send];
   if (c.state == State::syn_sent || c.state == State::syn_received) {
-    return {st.retransmit_first ? Kind::syn : ack_or_none};
+    return plan_opening(c, st, ack_or_none, context);
   }
   if (c.acks_owed != 0 && acks_go_alone(c, context)) return {Kind::ack};
   if (c.has(Connection::kProbeOwed)) return plan_probe(c, st, context);
@@ -268,12 +280,15 @@ void emit_probe(Connection& c, const Plan& plan, const Context& context, Segment
 void emit_syn(Connection& c, const Context& context, SegmentOut& out) {
   SendState& st = context.stores.send[c.send];
   const bool answer = c.state == State::syn_received;
+  if (answer && is_early(c)) return emit_early_syn_ack(c, st, context, out);
   fill_syn(c, answer, context, out);
   st.retransmit_first = false;
   const bool first = c.snd_nxt == c.snd_una;
   st.rtt_at = first ? context.now : Instant{};
   st.last_send = tick_of(context.now);
   if (first) {
+    if (context.config.fast_open) [[unlikely]]
+      add_fast_open(c, st, context, out);
     c.snd_nxt += 1;
     st.rtt_seq = c.snd_nxt;
     st.unacked_since = tick_of(context.now);

@@ -9,6 +9,7 @@
 
 #include "tcp/connection/calls.h"
 #include "tcp/connection/closing.h"
+#include "tcp/connection/fast_open.h"
 #include "tcp/connection/loss_recovery.h"
 
 namespace millrace::tcp {
@@ -262,7 +263,8 @@ std::size_t send_space(const Connection& c, const Context& context) {
 std::uint32_t unsent_bytes(const Connection& c, const Context& context) {
   if (c.send == kNil) return 0;
   const SendState& st = context.stores.send[c.send];
-  const std::uint32_t syn = c.state == State::syn_sent || c.state == State::syn_received ? 1 : 0;
+  const bool opening = c.state == State::syn_sent || c.state == State::syn_received;
+  const std::uint32_t syn = opening && !is_early(c) ? 1 : 0;
   const std::uint32_t flight = flight_bytes(c);
   const std::uint32_t sent = flight > syn ? flight - syn : 0;
   return st.queued_bytes > sent ? st.queued_bytes - sent : 0;

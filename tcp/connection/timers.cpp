@@ -8,6 +8,7 @@
 #include "tcp/connection/ack_policy.h"
 #include "tcp/connection/calls.h"
 #include "tcp/connection/closing.h"
+#include "tcp/connection/fast_open.h"
 #include "tcp/connection/loss_recovery.h"
 #include "tcp/connection/recovery.h"
 #include "tcp/connection/send_queue.h"
@@ -47,6 +48,7 @@ void give_up(Connection& c, const Context& context, Outcome& outcome) {
 void on_retransmit(Connection& c, const Context& context, Outcome& outcome) {
   SendState& st = context.stores.send[c.send];
   const bool opening = c.state == State::syn_sent || c.state == State::syn_received;
+  if (c.state == State::syn_sent) fast_open_failed(c, st, context);
   const unsigned limit = opening ? context.config.syn_retries : context.config.data_retries;
   if (st.unanswered >= limit || user_timeout_passed(st, context)) {
     return give_up(c, context, outcome);

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "tcp/endpoint/fast_open_pending.h"
+
 namespace millrace::tcp {
 namespace {
 
@@ -62,6 +64,7 @@ void check_fields(Checker& check, const TcpConfig& p) {
   check.range("syn_retries", p.syn_retries, 0, 15);
   check.range("data_retries", p.data_retries, 1, 60);
   check.duration("delayed_ack", p.delayed_ack, 0s, 500ms);  // RFC 1122 §4.2.3.2: less than 0.5 s
+  check.range("fast_open_backlog", p.fast_open_backlog, 1, FastOpenPending::kMost);
   check.duration("two_msl", p.two_msl, 0s, 240s);
   check.duration("fin_wait_2", p.fin_wait_2, 1ms, 1h);
   check.duration("user_timeout", p.user_timeout, 0s, kMaxTimeout);
@@ -92,6 +95,7 @@ Status check_config(const EndpointConfig& config) {
   check.range("max_send_states", config.max_send_states, 1, kMaxObjects);
   check.range("max_receive_states", config.max_receive_states, 1, kMaxObjects);
   check.range("max_blocks", config.max_blocks, 1, kMaxObjects);
+  check.range("max_fast_open_paths", config.max_fast_open_paths, 0, 1 << 20);
   check.range("first_port", config.first_port, 1, 65'535);
   check.range("last_port", config.last_port, config.first_port, 65'535);
   check.range("the number of profiles", static_cast<std::int64_t>(config.profiles.size()), 1,

@@ -25,7 +25,9 @@ namespace {
           .blocks = Pool<Block>(c.max_blocks),
           .logs = Pool<SendLog>(c.max_send_states),
           .loss = Pool<LossState>(c.max_send_states),
-          .pairs = Pool<AddressPair6>(c.max_ipv6_pairs)};
+          .pairs = Pool<AddressPair6>(c.max_ipv6_pairs),
+          .fast_open = {.keys = FastOpenKeys(c.secrets.fast_open),
+                        .paths = FastOpenPaths(c.max_fast_open_paths, c.secrets.table)}};
 }
 
 template <typename T>
@@ -46,6 +48,7 @@ EndpointImpl::EndpointImpl(const EndpointConfig& c)
       index(c.max_connections + c.max_half_open + c.max_time_wait),
       half_open(c.max_half_open, config.profiles),
       cookies(c.secrets.cookies),
+      fast_open_pending(c.max_connections),
       time_wait(c.max_time_wait, config.profiles, index, c.secrets.table),
       ports(c.secrets.ports, c.first_port, c.last_port),
       wheel(ConnectionTimers{&connections}, 0),
@@ -174,6 +177,9 @@ Endpoint::Memory Endpoint::memory() const {
   add(e.replies.reserved_bytes(), e.replies.touched_bytes());
   add(e.dirty.reserved_bytes(), e.dirty.touched_bytes());
   add(e.lingering.reserved_bytes(), e.lingering.touched_bytes());
+  add(e.fast_open_pending.reserved_bytes(), e.fast_open_pending.touched_bytes());
+  const FastOpenPaths& paths = e.stores.fast_open.paths;
+  add(paths.reserved_bytes(), paths.touched_bytes());
   add(e.events.reserved_bytes(), e.events.touched_bytes());
   add(sizeof(EndpointImpl) + e.ports.bytes(), sizeof(EndpointImpl) + e.ports.bytes());
   return sum;

@@ -32,6 +32,7 @@ namespace millrace::tcp {
 /// printed or exported.
 struct Secrets {
   SipKey numbers, table, ports, cookies;  // `numbers`: ISNs and timestamp offsets
+  SipKey fast_open{};  // the same for all cores of a server: a client's SYNs come to any of them
 };
 
 /// What an active open may do with a tuple of its own that is in TIME_WAIT (notes: RFC 6191).
@@ -46,8 +47,9 @@ struct EndpointConfig {
   std::uint32_t max_ipv6_pairs = 65'536;   // IPv6 connections and half-opens
   std::uint32_t max_send_states = 65'536;  // connections with data in flight at once
   std::uint32_t max_receive_states = 16'384;
-  std::uint32_t max_blocks = 32'768;  // 2 KiB each: copied, unread and out-of-order payload
-  std::uint16_t first_port = 1024;    // ephemeral range, inclusive: 64,512 ports
+  std::uint32_t max_blocks = 32'768;         // 2 KiB each: copied, unread and out-of-order payload
+  std::uint32_t max_fast_open_paths = 1024;  // servers whose cookies are remembered
+  std::uint16_t first_port = 1024;           // ephemeral range, inclusive: 64,512 ports
   std::uint16_t last_port = 65'535;
   TimeWaitReuse time_wait_reuse = TimeWaitReuse::timestamp;
   TimeWaitOverflow time_wait_overflow = TimeWaitOverflow::recycle_oldest;

@@ -67,6 +67,8 @@ std::size_t Endpoint::flush(std::span<SegmentOut> out, Instant now) {
   std::size_t n = 0;
   for (; n < out.size() && !e.replies.empty(); ++n) {
     write_reply(e.replies.pop(), out[n]);
+    if (out[n].options.has_fast_open()) [[unlikely]]
+      e.stores.fast_open.keys.grant(out[n].tuple.remote, e.now, out[n].options);
     count(e.counters, out[n]);
   }
   while (n < out.size() && !e.dirty.empty()) {

@@ -86,7 +86,7 @@ EntryRef HalfOpen::insert(const FourTuple& tuple, const HalfOpenState& state, In
   kept = state;
   kept.level = 0;
   kept.flags &= HalfOpenState::kTimestamps | HalfOpenState::kSack | HalfOpenState::kWindowScaling |
-                HalfOpenState::kEcn;
+                HalfOpenState::kEcn | HalfOpenState::kFastOpen;
   if (size() == 1) earliest_us_ = us_of(now) + queues_[queue_of(kept)].timeout_us + 1;
   append(index, us_of(now));
   ++count_of(state.listener);

@@ -43,6 +43,7 @@ struct HalfOpenState {
   static constexpr std::uint8_t kSack = 1 << 1;
   static constexpr std::uint8_t kWindowScaling = 1 << 2;
   static constexpr std::uint8_t kEcn = 1 << 3;
+  static constexpr std::uint8_t kFastOpen = 1 << 4;   // the SYN-ACK has a cookie
   static constexpr std::uint8_t kDeferred = 1 << 6;   // the store's own: acknowledged, no text yet
   static constexpr std::uint8_t kAmbiguous = 1 << 7;  // the store's own: no round trip to be told
 

@@ -21,6 +21,7 @@
 #include "tcp/endpoint/dirty_list.h"
 #include "tcp/endpoint/endpoint.h"
 #include "tcp/endpoint/event_list.h"
+#include "tcp/endpoint/fast_open_pending.h"
 #include "tcp/endpoint/half_open.h"
 #include "tcp/endpoint/index.h"
 #include "tcp/endpoint/isn.h"
@@ -70,6 +71,7 @@ struct EndpointImpl {
   Index index;
   HalfOpen half_open;
   SynCookies cookies;
+  FastOpenPending fast_open_pending;
   TimeWait time_wait;
   EphemeralPorts ports;
   Wheel wheel;

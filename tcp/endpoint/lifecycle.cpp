@@ -4,6 +4,7 @@
 #include "tcp/endpoint/lifecycle.h"
 
 #include "tcp/connection/calls.h"
+#include "tcp/endpoint/fast_open_accept.h"
 #include "tcp/endpoint/lending.h"
 #include "tcp/endpoint/time_wait_rules.h"
 
@@ -33,7 +34,10 @@ void conclude(EndpointImpl& e, std::uint32_t index, Connection& c, CloseReason r
 void tell_application(EndpointImpl& e, std::uint32_t index, const Connection& c,
                       const Outcome& outcome) {
   const ConnectionId id = e.id_of(index, c);
-  if (outcome.connected) e.events.add(id, c.user, EventKind::connected);
+  // Who was accepted early knows of the connection already.
+  if (outcome.connected && c.has(Connection::kActiveOpen)) {
+    e.events.add(id, c.user, EventKind::connected);
+  }
   if (!outcome.lent.empty()) lend(e, index, c, outcome.lent);
   if (outcome.readable) [[unlikely]]
     show_unread(e, index, c);
@@ -68,6 +72,10 @@ void to_time_wait(EndpointImpl& e, std::uint32_t index, Connection& c) {
 
 void apply(EndpointImpl& e, std::uint32_t index, Connection& c, State before,
            const Outcome& outcome) {
+  if (before == State::syn_received && c.state != before && !c.has(Connection::kActiveOpen))
+      [[unlikely]] {
+    left_early(e, index, outcome);
+  }
   if (!c.has(Connection::kOwnerGone)) [[likely]]
     tell_application(e, index, c, outcome);
   if (outcome.reset_reply) [[unlikely]]

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Passive opens until the third segment of the handshake. Data in a SYN are not acknowledged, so
-// the peer sends them again; a SYN with other numbers than the one answered is challenged and does
-// not replace it (RFC 5961 §4).
+// Passive opens until the third segment of the handshake. Data in a SYN are not acknowledged (but
+// for Fast Open, fast_open_accept.h), so the peer sends them again; a SYN with other numbers than
+// the one answered is challenged and does not replace it (RFC 5961 §4).
 #include "tcp/endpoint/listen.h"
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include "tcp/connection/ecn.h"
 #include "tcp/connection/input.h"
 #include "tcp/endpoint/cookie_open.h"
+#include "tcp/endpoint/fast_open_accept.h"
 #include "tcp/endpoint/lifecycle.h"
 #include "tcp/endpoint/segment_arrives.h"
 
@@ -27,6 +28,8 @@ void send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const HalfOpenState& 
     what.tsval = our_timestamp(e, s);
   }
   what.ecn = s.has(HalfOpenState::kEcn);
+  static_assert(HalfOpenState::kFastOpen == Options::kFastOpen);
+  what.offered |= s.flags & HalfOpenState::kFastOpen;
   if (s.has(HalfOpenState::kSack)) what.offered |= Options::kSackPermitted;
   if (s.has(HalfOpenState::kWindowScaling)) what.offered |= Options::kWindowScale;
   send_syn_ack(e, tuple, e.profile(s.profile), what);
@@ -136,13 +139,29 @@ bool send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const TcpConfig& conf
   r.ttl = config.ttl;
   r.dscp = config.dscp;
   r.take_options(syn_options(config, !tuple.local.is_v4(), what.tsval, &peer, what.tsecr));
+  r.options |= what.offered & Options::kFastOpen;  // the cookie is made when it is sent
   return true;
+}
+
+void count_accepted(EndpointImpl& e, std::uint16_t listener, std::uint32_t index,
+                    const Connection& c) {
+  Listener& l = e.listeners[listener];
+  ++e.counters.PassiveOpens;
+  l.accepted = l.accepted_in == e.iteration ? l.accepted + 1 : 1;
+  l.accepted_in = e.iteration;
+  e.events.add(e.id_of(index, c), 0, EventKind::accepted).listener = ListenerId{listener};
+}
+
+FlowNumbers numbers_for(const EndpointImpl& e, const FourTuple& tuple,
+                        const Incarnation& previous) {
+  const SipKey key = e.config.secrets.numbers;
+  return previous.entry ? flow_numbers_beyond(key, tuple, e.now, previous.old_snd_nxt)
+                        : flow_numbers(key, tuple, e.now);
 }
 
 std::uint32_t accept_connection(EndpointImpl& e, std::uint16_t listener, EntryRef replaces,
                                 std::uint64_t hash, const FourTuple& tuple, const Handshake& h) {
-  Listener& l = e.listeners[listener];
-  const std::uint32_t index = create_connection(e, tuple, l.profile, 0);
+  const std::uint32_t index = create_connection(e, tuple, e.listeners[listener].profile, 0);
   if (index == kNil) {
     ++e.counters.ListenOverflows;
     ++e.counters.ListenDrops;
@@ -158,10 +177,7 @@ std::uint32_t accept_connection(EndpointImpl& e, std::uint16_t listener, EntryRe
   }
   establish(c, h, e.context_of(c));
   ++e.states.of(State::established);
-  ++e.counters.PassiveOpens;
-  l.accepted = l.accepted_in == e.iteration ? l.accepted + 1 : 1;
-  l.accepted_in = e.iteration;
-  e.events.add(e.id_of(index, c), 0, EventKind::accepted).listener = ListenerId{listener};
+  count_accepted(e, listener, index, c);
   return index;
 }
 
@@ -197,10 +213,12 @@ Drop accept_syn(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash, con
     ++e.counters.ListenDrops;
     return backlog_full ? Drop::tcp_listen_overflow : Drop::tcp_half_open_full;
   }
-  const SipKey key = e.config.secrets.numbers;
-  const FlowNumbers numbers = previous.entry
-                                  ? flow_numbers_beyond(key, tuple, e.now, previous.old_snd_nxt)
-                                  : flow_numbers(key, tuple, e.now);
+  FastOpenVerdict fast_open;
+  if (config.fast_open) [[unlikely]] {
+    fast_open = try_fast_open(e, listener, hash, tuple, segment, h, previous);
+    if (fast_open.accepted) return Drop::none;
+  }
+  const FlowNumbers numbers = numbers_for(e, tuple, previous);
   HalfOpenState s;
   s.iss = numbers.isn;
   s.ts_offset = numbers.ts_offset;
@@ -214,6 +232,7 @@ Drop accept_syn(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash, con
   if (h.sack) s.flags |= HalfOpenState::kSack;
   if (h.window_scaling) s.flags |= HalfOpenState::kWindowScaling;
   if (h.ecn) s.flags |= HalfOpenState::kEcn;
+  if (fast_open.grants) s.flags |= HalfOpenState::kFastOpen;
 
   const EntryRef ref = e.half_open.insert(tuple, s, e.now);
   MR_CHECK(ref.exists());

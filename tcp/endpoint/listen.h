@@ -45,6 +45,14 @@ struct SynAck {
 bool send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const TcpConfig& config,
                   const SynAck& what);
 
+/// The numbers that a connection begins with, beyond those of an earlier incarnation.
+[[nodiscard]] FlowNumbers numbers_for(const EndpointImpl& e, const FourTuple& tuple,
+                                      const Incarnation& previous);
+
+/// The listener has a new connection: its accepted event, and what the backlog counts.
+void count_accepted(EndpointImpl& e, std::uint16_t listener, std::uint32_t index,
+                    const Connection& c);
+
 /// The third segment is good: a connection by `h` and an accepted event. `replaces` is the
 /// half-open entry whose slot in the index it takes, none for a cookie. Without room for it nothing
 /// changes and it is kNil: the peer, which believes it is connected, sends again.

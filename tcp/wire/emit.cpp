@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // SegmentOut to a TCP header. Options stand where most stacks put them, each on a word of its own:
-//   MSS | SACK-permitted TS, or NOP NOP TS, or NOP NOP SACK-permitted | NOP WS | NOP NOP SACK
+//   MSS | SACK-permitted TS, or NOP NOP TS, or NOP NOP SACK-permitted | NOP WS | Fast Open, NOPs |
+//   NOP NOP SACK
 // so that the list needs no END and its length is always a multiple of four.
 #include "tcp/wire/emit.h"
 
@@ -22,18 +23,28 @@ constexpr std::uint32_t kPaddedTimestampsWord = 0x0101'080a;
 constexpr std::uint32_t kSackPermittedTimestampsWord = 0x0402'080a;
 constexpr std::uint32_t kSackPermittedWord = 0x0101'0402;
 constexpr std::uint32_t kWindowScaleWord = 0x0103'0300;  // the shift in the low byte
-constexpr std::uint32_t kSackWord = 0x0101'0500;         // the length in the low byte
+constexpr std::uint32_t kNops = 0x0101'0101;
+constexpr std::uint8_t kFastOpenKind = 34;
+constexpr std::uint32_t kSackWord = 0x0101'0500;  // the length in the low byte
+
+/// With padding: 20 at most, which is what the other options of a SYN leave.
+[[nodiscard]] std::size_t fast_open_bytes(const Options& o) {
+  return (std::size_t{o.cookie_bytes} + 2 + 3) & ~std::size_t{3};
+}
 
 /// Bytes of everything but SACK blocks.
 [[nodiscard]] std::size_t fixed_bytes(const Options& o) {
   std::size_t bytes = o.has_mss() ? 4 : 0;
   bytes += o.has_timestamps() ? 12 : o.has_sack_permitted() ? 4 : 0;
   bytes += o.has_window_scale() ? 4 : 0;
+  if (o.has_fast_open()) [[unlikely]]
+    bytes += fast_open_bytes(o);
   return bytes;
 }
 
 [[nodiscard]] std::size_t blocks_that_fit(const Options& o, std::size_t fixed) {
-  // At most 20 bytes are taken by now, so there is room for a head and two blocks at least.
+  // No segment has both a cookie and blocks. Of the others at most 20 bytes are taken by now, so
+  // there is room for a head and two blocks at least.
   return std::min<std::size_t>(o.sack_count,
                                (kMaxOptionBytes - fixed - kSackHeadBytes) / kSackBlockBytes);
 }
@@ -47,6 +58,15 @@ constexpr std::uint32_t kSackWord = 0x0101'0500;         // the length in the lo
   p = put(p, head);
   p = put(p, o.tsval);
   return put(p, o.tsecr);
+}
+
+[[nodiscard]] std::byte* put_fast_open(std::byte* p, const Options& o) {
+  std::byte* const end = p + fast_open_bytes(o);
+  store_be32(end - 4, kNops);
+  store_u8(p, kFastOpenKind);
+  store_u8(p + 1, static_cast<std::uint8_t>(o.cookie_bytes + 2));
+  std::copy_n(o.cookie.begin(), o.cookie_bytes, p + 2);
+  return end;
 }
 
 [[nodiscard]] std::byte* put_sack(std::byte* p, const Options& o, std::size_t blocks) {
@@ -67,6 +87,8 @@ constexpr std::uint32_t kSackWord = 0x0101'0500;         // the length in the lo
     p = put(p, kSackPermittedWord);
   }
   if (o.has_window_scale()) p = put(p, kWindowScaleWord | o.window_scale);
+  if (o.has_fast_open()) [[unlikely]]
+    p = put_fast_open(p, o);
   const std::size_t blocks = o.sack_count == 0 ? 0 : blocks_that_fit(o, fixed_bytes(o));
   return blocks == 0 ? p : put_sack(p, o, blocks);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // TCP header and option list to SegmentIn (RFC 9293 §3.1, §3.2; RFC 7323 §2.2, §3.2; RFC 2018 §2,
-// §3). Options that we do not use (TCP-AO, MD5, Fast Open, anything unknown) are stepped over by
-// their length. Reserved bits are ignored, as RFC 9293 §3.1 asks.
+// §3; RFC 7413 §4.1.1). Options that we do not use (TCP-AO, MD5, anything unknown) are stepped over
+// by their length; so is a Fast Open cookie of a length that none has, and the experimental form of
+// that option (kind 254). Reserved bits are ignored, as RFC 9293 §3.1 asks.
 #include "tcp/wire/parse.h"
 
 #include <algorithm>
@@ -22,6 +23,7 @@ enum OptionKind : std::uint8_t {
   kSackAllowed = 4,
   kSack = 5,
   kTimestamp = 8,
+  kFastOpenCookie = 34,
 };
 
 void read_timestamps(const std::byte* value, Options& out) {
@@ -37,6 +39,15 @@ void read_timestamps(const std::byte* value, Options& out) {
     out.sack[i] = {Seq(load_be32(value + 8 * i)), Seq(load_be32(value + 8 * i + 4))};
   }
   return true;
+}
+
+/// A request, or a cookie; what is neither is as if it were not there (RFC 7413 §4.1.1).
+void read_fast_open(const std::byte* value, std::size_t bytes, Options& out) {
+  const bool cookie = bytes >= kMinCookieBytes && bytes <= kMaxCookieBytes && bytes % 2 == 0;
+  if (bytes != 0 && !cookie) return;
+  out.has |= Options::kFastOpen;
+  out.cookie_bytes = static_cast<std::uint8_t>(bytes);
+  std::copy_n(value, bytes, out.cookie.begin());
 }
 
 /// One option other than END and NOP, its value `bytes` long. False if that length is wrong.
@@ -61,6 +72,9 @@ void read_timestamps(const std::byte* value, Options& out) {
     case kTimestamp:
       if (bytes != 8) return false;
       read_timestamps(value, out);
+      return true;
+    case kFastOpenCookie:
+      read_fast_open(value, bytes, out);
       return true;
     default:  // a number from the wire, not an enum of ours
       return true;

@@ -45,24 +45,30 @@ struct SackBlock {
 
 inline constexpr std::size_t kMaxSackBlocks = 4;
 inline constexpr std::uint8_t kMaxWindowScale = 14;  // RFC 7323 §2.3: more is used as 14
+inline constexpr std::size_t kMinCookieBytes = 4;    // Fast Open (RFC 7413 §4.1.1), an even number
+inline constexpr std::size_t kMaxCookieBytes = 16;
 
 /// Options of one segment, received or to be sent. A field counts only if its `has` bit is set.
 struct Options {
   static constexpr std::uint8_t kMss = 0x01, kWindowScale = 0x02, kSackPermitted = 0x04;
   static constexpr std::uint8_t kTimestamps = 0x08;
+  static constexpr std::uint8_t kFastOpen = 0x10;  // means something beside SYN alone
 
   std::uint8_t has = 0;
   std::uint8_t window_scale = 0;  // 0..14
   std::uint8_t sack_count = 0;    // 0..kMaxSackBlocks
+  std::uint8_t cookie_bytes = 0;  // valid with kFastOpen; 0 asks for a cookie
   std::uint16_t mss = 0;
   std::uint32_t tsval = 0;
   std::uint32_t tsecr = 0;
   std::array<SackBlock, kMaxSackBlocks> sack{};
+  std::array<std::byte, kMaxCookieBytes> cookie;  // cookie_bytes of it; the rest is unspecified
 
   [[nodiscard]] constexpr bool has_mss() const { return (has & kMss) != 0; }
   [[nodiscard]] constexpr bool has_window_scale() const { return (has & kWindowScale) != 0; }
   [[nodiscard]] constexpr bool has_sack_permitted() const { return (has & kSackPermitted) != 0; }
   [[nodiscard]] constexpr bool has_timestamps() const { return (has & kTimestamps) != 0; }
+  [[nodiscard]] constexpr bool has_fast_open() const { return (has & kFastOpen) != 0; }
 };
 
 /// A received segment. `payload` is borrowed: it is valid until the iteration that received it
