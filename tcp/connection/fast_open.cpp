@@ -12,6 +12,7 @@
 #include "tcp/connection/emission.h"
 #include "tcp/connection/rtt.h"
 #include "tcp/connection/send_queue.h"
+#include "tcp/connection/timers.h"
 #include "tcp/wire/emit.h"
 
 namespace millrace::tcp {
@@ -20,11 +21,6 @@ namespace {
 [[nodiscard]] FourTuple tuple_of(const Connection& c, const Context& context) {
   return c.has(Connection::kIpv6) ? unpack_v6(c.tuple, context.stores.pairs[c.tuple.local])
                                   : unpack_v4(c.tuple);
-}
-
-void watch(Connection& c, const Context& context) {
-  c.send_timer = SendTimer::retransmit;
-  c.send_deadline = deadline_after(context.now, retransmission_timeout(c, context.config));
 }
 
 // Text of the queue that fits beside the SYN's options. MSS counts no options (RFC 9293 §3.7.1).
@@ -98,7 +94,7 @@ Drop check_early_ack(Connection& c, const SegmentIn& segment, const Context& con
   const bool wants_fin = c.has(Connection::kFinQueued);
   if (wants_fin) enter_closing_state(c);
   if (flight_bytes(c) != 0) {
-    watch(c, context);
+    start_send_timer(c, st, context);
   } else if (st.queued_bytes == 0 && !wants_fin) {
     release_send_state(c, context);
     arm_idle_timer(c, context);
@@ -120,7 +116,8 @@ void emit_early_syn_ack(Connection& c, SendState& st, const Context& context, Se
     st.rtt_at = context.now;
     st.rtt_seq = c.snd_una;
     st.unacked_since = tick_of(context.now);
-    watch(c, context);
+    c.send_timer = SendTimer::retransmit;
+    c.send_deadline = deadline_after(context.now, retransmission_timeout(c, context.config));
   } else {
     st.rtt_at = Instant{};  // Karn
     if (c.backoff != 0) {

@@ -86,13 +86,20 @@ void parse_place(Words& words, Segment& s) {
   return {*left, *right};
 }
 
-void parse_raw(Words& words, OptionList& list) {
+void parse_raw(Words& words, std::vector<std::uint8_t>& bytes) {
   while (words.peek().size() == 2) {
     const std::string_view word = words.peek();
     const std::size_t bad = word.find_first_not_of("0123456789abcdef");
     if (bad != std::string_view::npos) words.fail("a byte in hexadecimal, such as 0a");
-    list.raw.push_back(static_cast<std::uint8_t>(std::stoul(words.take("a byte"), nullptr, 16)));
+    bytes.push_back(static_cast<std::uint8_t>(std::stoul(words.take("a byte"), nullptr, 16)));
   }
+}
+
+[[nodiscard]] FastOpenOption parse_fast_open(Words& words) {
+  FastOpenOption option;
+  option.any = words.accept("*");
+  if (!option.any) parse_raw(words, option.cookie);
+  return option;
 }
 
 // The opening bracket has been read.
@@ -119,11 +126,13 @@ void parse_raw(Words& words, OptionList& list) {
     } else if (words.accept("sack")) {
       do list.sack.push_back(parse_block(words));
       while (words.peek() != "]" && words.to_number(words.peek().substr(0, 1)));
+    } else if (words.accept("fo")) {
+      list.fast_open = parse_fast_open(words);
     } else if (injected && words.accept("raw")) {
-      parse_raw(words, list);
+      parse_raw(words, list.raw);
     } else {
-      words.fail(injected ? "mss, wscale, sackok, ts, sack, raw or ]"
-                          : "mss, wscale, sackok, ts, sack, ... or ]");
+      words.fail(injected ? "mss, wscale, sackok, ts, sack, fo, raw or ]"
+                          : "mss, wscale, sackok, ts, sack, fo, ... or ]");
     }
   }
   return list;
@@ -249,6 +258,10 @@ void parse_opened(Words& words, Step& step) {
 
 void parse_connect(Words& words, Step& step) {
   step.kind = Kind::connect;
+  if (words.accept("send")) {
+    step.amount = static_cast<std::uint64_t>(words.number("a number of bytes", 1, 1 << 30));
+    step.result = step.amount;
+  }
   if (!words.accept("fails")) return;
   for (const auto& [name, error] : kOpenErrors) {
     if (!words.accept(name)) continue;

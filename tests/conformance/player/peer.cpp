@@ -61,13 +61,27 @@ class Bytes {
       b.put(absolute(peer.our_isn.value_or(0), block.right), 4);
     }
   }
+  if (list.fast_open) {
+    const auto& cookie = list.fast_open->any ? peer.granted : list.fast_open->cookie;
+    b.put(0x2200U | (2 + cookie.size()), 2);
+    for (const std::uint8_t byte : cookie) b.put(byte, 1);
+  }
   for (const std::uint8_t byte : list.raw) b.put(byte, 1);
   b.pad();
   return b;
 }
 
+[[nodiscard]] std::vector<std::uint8_t> cookie_of(const tcp::Options& o) {
+  std::vector<std::uint8_t> cookie;
+  for (std::size_t i = 0; i < o.cookie_bytes; ++i) {
+    cookie.push_back(std::to_integer<std::uint8_t>(o.cookie[i]));
+  }
+  return cookie;
+}
+
 void learn(Peer& peer, const tcp::SegmentIn& s) {
   if (s.flags.syn() && !peer.our_isn) peer.our_isn = s.seq.raw();
+  if (s.flags.syn() && s.options.has_fast_open()) peer.granted = cookie_of(s.options);
   if (!s.options.has_timestamps()) return;
   if (!peer.our_first_tsval) peer.our_first_tsval = s.options.tsval;
   peer.our_last_tsval = s.options.tsval;
@@ -85,6 +99,7 @@ void learn(Peer& peer, const tcp::SegmentIn& s) {
     list.tsval = relative(*peer.our_first_tsval, o.tsval);
     list.tsecr = o.tsecr;
   }
+  if (o.has_fast_open()) list.fast_open.emplace().cookie = cookie_of(o);
   for (std::size_t i = 0; i < o.sack_count; ++i) {
     list.sack.push_back(
         {relative(peer.isn, o.sack[i].left.raw()), relative(peer.isn, o.sack[i].right.raw())});

@@ -24,6 +24,7 @@ struct Peer {
   std::optional<std::uint32_t> previous_isn;  // ours, before `renumber`
   std::optional<std::uint32_t> our_first_tsval;
   std::uint32_t our_last_tsval = 0;
+  std::vector<std::uint8_t> granted;  // the Fast Open cookie that came last
   std::optional<tcp::ConnectionId> id;
   bool active = false;
   std::uint64_t sent_bytes = 0;       // given to send()

@@ -78,16 +78,23 @@ struct Mismatch {
   return wanted && wanted != came;
 }
 
+[[nodiscard]] bool fast_open_differs(const std::optional<FastOpenOption>& wanted,
+                                     const std::optional<FastOpenOption>& came) {
+  if (!wanted || !came) return wanted.has_value() != came.has_value();
+  return wanted->any ? came->cookie.empty() : wanted->cookie != came->cookie;
+}
+
 [[nodiscard]] bool options_differ(const OptionList& wanted, const OptionList& came) {
   switch (wanted.mode) {
     case OptionList::Mode::any:
       return false;
     case OptionList::Mode::absent:
-      return came.mss || came.wscale || came.sackok || !came.sack.empty();
+      return came.mss || came.wscale || came.sackok || !came.sack.empty() || came.fast_open;
     case OptionList::Mode::exact:
       break;
   }
   if (wanted.has_ts != came.has_ts) return true;
+  if (fast_open_differs(wanted.fast_open, came.fast_open)) return true;
   if (wanted.has_ts &&
       (stamp_differs(wanted.tsval, came.tsval) || stamp_differs(wanted.tsecr, came.tsecr))) {
     return true;
@@ -123,7 +130,8 @@ struct Mismatch {
   judge(wanted.dscp && wanted.dscp != came.dscp, "dscp");
   judge(wanted.beyond && (!came.beyond || *came.beyond <= *wanted.beyond), "ISN not beyond");
   if (names.empty() && came.length != 0) {
-    const std::string ours = wanted.text ? *wanted.text : stream_of_ours(came.seq, came.length);
+    const Relative first = came.seq + ((came.flags & Flags::kSyn) != 0 ? 1 : 0);
+    const std::string ours = wanted.text ? *wanted.text : stream_of_ours(first, came.length);
     judge(came.text != ours, "payload bytes");
   }
   return names;
@@ -194,6 +202,8 @@ class Player {
   void record(const tcp::SegmentOut& out) {
     Peer& peer = peer_of(out.tuple);
     sent_.push_back({shown_time(), peer.name, from_wire(peer, out)});
+    if (peer.granted.empty()) return;
+    for (auto& [name, other] : peers_) other.granted = peer.granted;  // all are of one address
   }
 
   void take_events() {
@@ -223,6 +233,7 @@ class Player {
     Peer& p = peers_[name];
     p.name = name;
     p.isn = script_.peer_isn;
+    if (peers_.size() > 1) p.granted = peers_.begin()->second.granted;
     const auto port = static_cast<std::uint16_t>(kFirstPeerPort + (name[0] - 'a'));
     p.tuple = {address_of(ipv6_, 1), address_of(ipv6_, 2), kServerPort, port};
     return p;
@@ -404,6 +415,7 @@ class Player {
     if (opened.error != tcp::OpenError::none) return;
     p.id = opened.connection;
     p.sent_bytes = p.delivered_bytes = 0;
+    if (step.amount != 0) send(step);
   }
 
   /// The whole handshake, ended at the time of the line: `rtt` lies before it.

@@ -33,6 +33,13 @@ struct Block {
   friend bool operator==(const Block&, const Block&) = default;
 };
 
+/// A Fast Open option: the cookie, none to ask for one. `any`: expected is whatever cookie; injected
+/// is the last that was granted.
+struct FastOpenOption {
+  bool any = false;
+  std::vector<std::uint8_t> cookie;
+};
+
 /// What stands in the brackets of a segment.
 struct OptionList {
   enum class Mode : std::uint8_t {
@@ -49,6 +56,7 @@ struct OptionList {
   Stamp tsecr;
   bool echo_latest = false;  // to be injected: TSecr is the last TSval that came
   std::vector<Block> sack;
+  std::optional<FastOpenOption> fast_open;
   std::vector<std::uint8_t> raw;  // bytes as they are, behind the others
 };
 
@@ -100,7 +108,8 @@ struct Step {
   Drop drop = Drop::none;  // inject, icmp: expected
   tcp::EventKind event = tcp::EventKind::closed;
   tcp::CloseReason reason = tcp::CloseReason::none;
-  std::uint64_t amount = 0;  // bytes, a backlog, or the value that check and count compare with
+  /// Bytes (connect: sent before the SYN goes out), a backlog, or what check and count compare with.
+  std::uint64_t amount = 0;
   std::uint64_t result = 0;  // send: bytes taken
   std::string name;          // check: the field; count: the counter
   bool flag = false;         // reading, nodelay: on; icmp: hard

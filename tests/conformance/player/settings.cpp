@@ -19,6 +19,7 @@ constexpr std::array kSwitches{
     std::pair{"nagle", &TcpConfig::nagle},
     std::pair{"coalesce_acks", &TcpConfig::coalesce_acks},
     std::pair{"keepalive", &TcpConfig::keepalive},
+    std::pair{"fast_open", &TcpConfig::fast_open},
 };
 constexpr std::array kTimes{
     std::pair{"initial_rto", &TcpConfig::initial_rto},
@@ -28,6 +29,7 @@ constexpr std::array kTimes{
     std::pair{"2msl", &TcpConfig::two_msl},
     std::pair{"fin_wait_2", &TcpConfig::fin_wait_2},
     std::pair{"user_timeout", &TcpConfig::user_timeout},
+    std::pair{"defer_accept", &TcpConfig::defer_accept},
     std::pair{"keepalive_idle", &TcpConfig::keepalive_idle},
     std::pair{"keepalive_interval", &TcpConfig::keepalive_interval},
     std::pair{"challenge_ack_interval", &TcpConfig::challenge_ack_interval},
@@ -64,6 +66,10 @@ constexpr std::array kNumbers{
       profile(s).ttl = static_cast<std::uint8_t>(n); }},
     NumberSetting{"dscp", 63, [](Script& s, std::int64_t n) {
       profile(s).dscp = static_cast<std::uint8_t>(n); }},
+    NumberSetting{"fast_open_backlog", 65'535, [](Script& s, std::int64_t n) {
+      profile(s).fast_open_backlog = static_cast<std::uint16_t>(n); }},
+    NumberSetting{"max_fast_open_paths", 1 << 20, [](Script& s, std::int64_t n) {
+      s.config.max_fast_open_paths = static_cast<std::uint32_t>(n); }},
     NumberSetting{"max_connections", 1 << 20, [](Script& s, std::int64_t n) {
       s.config.max_connections = static_cast<std::uint32_t>(n); }},
     NumberSetting{"max_half_open", 1 << 20, [](Script& s, std::int64_t n) {
@@ -137,6 +143,7 @@ tcp::EndpointConfig usual_config() {
   c.max_receive_states = 64;
   c.max_blocks = 1024;
   c.secrets = {.numbers = {11, 12}, .table = {13, 14}, .ports = {15, 16}, .cookies = {19, 20}};
+  c.secrets.fast_open = {21, 22};
   return c;
 }
 

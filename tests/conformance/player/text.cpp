@@ -41,6 +41,13 @@ using tcp::Flags;
   for (const Block& b : list.sack) {
     text += " " + std::to_string(b.left) + "-" + std::to_string(b.right);
   }
+  if (list.fast_open) text += ", fo";
+  if (list.fast_open) {
+    for (const std::uint8_t byte : list.fast_open->cookie) {
+      constexpr std::string_view kDigits = "0123456789abcdef";
+      text += {' ', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
   return text.empty() ? "" : " [" + text.substr(2) + "]";
 }
 

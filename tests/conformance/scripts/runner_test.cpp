@@ -149,7 +149,7 @@ TEST(ScriptText, ComplaintsNameFileLineAndWhatWasExpected) {
       {"0 < ACK 1 ack 1 winn 3", "expected ack, win, urg, text, [, ecn or drop, found 'winn'"},
       {"0 < ACK 1 ack 1 drop nothing", "expected the name of a drop reason"},
       {"0 < ACK 1 ack 1 [mss]", "expected an MSS (0 to 65535), found ']'"},
-      {"0 < ACK 1 ack 1 [...]", "expected mss, wscale, sackok, ts, sack, raw or ], found '...'"},
+      {"0 < ACK 1 ack 1 [...]", "expected mss, wscale, sackok, ts, sack, fo, raw or ], found '...'"},
       {"0 < ACK 1 ack 1 [sack 5]", "expected a block such as 1001-2001, found '5'"},
       {"0 < ACK 1 ack 1 text \"abc", "expected a closing quote"},
       {"0 > ACK 1 ack 1 drop tcp_paws",

@@ -114,6 +114,32 @@ TEST(Emit, EveryCombinationReadsBackAsItWas) {
   }
 }
 
+// Of every length that a cookie may have, beside all that a SYN may have with it.
+TEST(Emit, FastOpenCookies) {
+  for (std::uint8_t size = 0; size <= kMaxCookieBytes; size = size == 0 ? 4 : size + 2) {
+    for (unsigned has = 0; has < 16; ++has) {
+      SegmentOut s = a_segment();
+      s.flags.bits = Flags::kSyn;
+      s.options.has = static_cast<std::uint8_t>(has | Options::kFastOpen);
+      s.options.mss = 1440;
+      s.options.window_scale = 3;
+      s.options.cookie_bytes = size;
+      for (std::size_t i = 0; i < size; ++i) s.options.cookie[i] = std::byte(0x40 + i);
+      const std::size_t bytes = header_bytes(s);
+      ASSERT_LE(bytes, kMaxHeaderBytes);
+      const std::unique_ptr<std::byte[]> out(new std::byte[bytes]);
+      ASSERT_EQ(emit_header(s, out.get()), bytes);
+      Ports ports;
+      SegmentIn in;
+      ASSERT_EQ(parse_segment({out.get(), bytes}, ports, in), Drop::none) << has;
+      ASSERT_EQ(in.options.has, s.options.has) << int{size};
+      ASSERT_EQ(in.options.cookie_bytes, size);
+      EXPECT_TRUE(std::equal(in.options.cookie.begin(), in.options.cookie.begin() + size,
+                             s.options.cookie.begin()));
+    }
+  }
+}
+
 TEST(Emit, ThreeBlocksBesideTimestamps) {
   SegmentOut s = a_segment();
   s.options.has = Options::kTimestamps;

@@ -101,14 +101,40 @@ TEST(Parse, SackBlocks) {
 }
 
 TEST(Parse, UnknownOptionsAreSteppedOver) {
-  // MD5, TCP-AO, user timeout, Fast Open, experiments.
-  const Bytes bytes = a_header(11) + bytes_of({29, 8, 1,   2, 3, 4, 5, 6, 28, 4,    0, 1,
-                                               34, 2, 253, 4, 9, 9, 2, 4, 5,  0xb4, 1, 0});
+  // MD5, TCP-AO, user timeout, an odd Fast Open, experiments.
+  const Bytes bytes = a_header(11) + bytes_of({29, 8, 1, 2,   3, 4, 5, 6, 28, 4, 0,    1,
+                                               34, 3, 7, 253, 4, 9, 9, 2, 4,  5, 0xb4, 0});
   Ports ports;
   SegmentIn s;
   ASSERT_EQ(parse_segment(bytes, ports, s), Drop::none);
   EXPECT_EQ(s.options.has, Options::kMss);
   EXPECT_EQ(s.options.mss, 1460);
+}
+
+// RFC 7413 §4.1.1: a request, or a cookie of 4 to 16 bytes and an even number of them. What is
+// neither is ignored, and so is the experimental form of the option (kind 254, magic 0xf989).
+TEST(Parse, FastOpenCookies) {
+  for (unsigned length = 2; length <= 38; ++length) {
+    Bytes list = bytes_of({34, length});
+    for (unsigned i = 2; i < length; ++i) list.push_back(std::byte(i));
+    Options o;
+    ASSERT_TRUE(parse_options(list, o)) << length;
+    const unsigned cookie = length - 2;
+    const bool legal = cookie == 0 || (cookie >= 4 && cookie <= 16 && cookie % 2 == 0);
+    ASSERT_EQ(o.has_fast_open(), legal) << length;
+    if (!legal) continue;
+    ASSERT_EQ(o.cookie_bytes, cookie);
+    for (unsigned i = 0; i < cookie; ++i) ASSERT_EQ(o.cookie[i], std::byte(i + 2));
+  }
+  Options o;
+  EXPECT_TRUE(parse_options(bytes_of({254, 8, 0xf9, 0x89, 1, 2, 3, 4}), o));
+  EXPECT_FALSE(o.has_fast_open());
+  EXPECT_FALSE(parse_options(bytes_of({34, 1, 0, 0}), o));
+  EXPECT_FALSE(parse_options(bytes_of({34, 0, 0, 0}), o));
+  EXPECT_FALSE(parse_options(bytes_of({34, 10, 1, 2}), o));
+  EXPECT_TRUE(parse_options(bytes_of({34, 6, 1, 2, 3, 4, 34, 2, 34, 3, 9}), o));
+  EXPECT_TRUE(o.has_fast_open());
+  EXPECT_EQ(o.cookie_bytes, 0) << "the last legal one counts";
 }
 
 // The list of a usual SYN is read in one go. Behind four NOPs it is not: every change of one byte
