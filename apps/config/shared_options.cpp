@@ -127,6 +127,10 @@ void add_tcp_options(OptionSet& set, TcpOptions& o) {
       "explicit congestion notification: never, when-asked by the peer, or always; dctcp asks "
       "unless it is never (default when-asked)",
       o.ecn, choice_of<tcp::EcnUse>({"never", "when-asked", "always"}));
+  set.toggle("fast-open",
+             "TCP Fast Open: text in a SYN for who has a cookie; load sends its first request so "
+             "(default off)",
+             o.fast_open);
   set.value("min-rto", "TIME", "least retransmission timeout (default 200ms)", o.min_rto,
             duration_between(1ms, 60s));
   set.value("delayed-ack", "TIME", "how long an ACK may wait, 0s to 500ms (default 40ms)",
@@ -162,6 +166,7 @@ tcp::EndpointConfig make_endpoint(const TcpOptions& tcp, std::size_t workers, st
   profile.syn_cookies = tcp.cookies;
   profile.congestion = tcp.congestion;
   profile.ecn = tcp.ecn;
+  profile.fast_open = tcp.fast_open;
   profile.max_rto = std::max(profile.max_rto, tcp.min_rto);
   profile.initial_rto = std::max(profile.initial_rto, tcp.min_rto);
   profile.delayed_ack = tcp.delayed_ack;

@@ -39,7 +39,7 @@ struct MachineOptions {
 void add_machine_options(OptionSet& set, MachineOptions& options);
 
 /// --two-msl, --max-connections, --max-time-wait, --time-wait-reuse, --time-wait-overflow,
-/// --syn-cookies, --congestion, --ecn, --min-rto, --delayed-ack.
+/// --syn-cookies, --congestion, --ecn, --fast-open, --min-rto, --delayed-ack.
 struct TcpOptions {
   Duration two_msl = 60s;
   std::uint32_t max_connections = 100'000;  // of one end, all cores together
@@ -48,6 +48,7 @@ struct TcpOptions {
   tcp::TimeWaitOverflow overflow = tcp::TimeWaitOverflow::recycle_oldest;
   tcp::SynCookieUse cookies = tcp::SynCookieUse::when_full;
   tcp::EcnUse ecn = tcp::EcnUse::when_asked;
+  bool fast_open = false;
   tcp::CongestionAlgorithm congestion = tcp::CongestionAlgorithm::cubic;
   Duration min_rto = 200ms;
   Duration delayed_ack = 40ms;

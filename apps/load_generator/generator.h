@@ -126,6 +126,7 @@ class Generator final : public tcp::App {
   void publish();
   bool open(Instant intended);
   void start_request(std::uint32_t index, Instant intended);
+  [[nodiscard]] bool send_request(const Client& client, bool another_follows);
   void push_idle(std::uint32_t index);
   void remove_idle(std::uint32_t index);
   [[nodiscard]] bool wants_another_request(const Client& client) const;

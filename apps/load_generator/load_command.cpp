@@ -57,6 +57,7 @@ Result<int> run(Options& o) {
 
   Plan plan = make_plan(o.load, o.url, o.machine.cores.size());
   plan.local = local.value();
+  plan.fast_open = o.tcp.fast_open;
   std::vector<Generator*> generators;
   const auto make_app = [&](std::size_t, std::size_t, tcp::Endpoint&) {
     auto generator = std::make_unique<Generator>(plan);

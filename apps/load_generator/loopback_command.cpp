@@ -92,6 +92,7 @@ Result<int> run(Options& o, const ServerFactory& make_server) {
   target.address = server;
   target.path = o.path;
   Plan plan = make_plan(o.load, target, 1);
+  plan.fast_open = o.tcp.fast_open;
   for (std::uint32_t i = 0; i < clients; ++i) plan.local.push_back(address_plus(first_client, i));
   std::vector<Generator*> generators;
   const auto make_app = [&](std::size_t end, std::size_t,

@@ -200,6 +200,18 @@ bool Generator::open(Instant intended) {
   t.started = now_;
   t.client = index;
   connecting_.append(transaction);
+  // What finds no room now is sent when the connection is there.
+  if (plan_.fast_open && !schedules_transactions()) {
+    client.has_asked = send_request(client, plan_.requests_per_connection != 1);
+  }
+  return true;
+}
+
+bool Generator::send_request(const Client& client, bool another_follows) {
+  const std::string& text = another_follows ? plan_.request : plan_.last_request;
+  const auto bytes = std::as_bytes(std::span(text));
+  if (endpoint_->send(client.id, bytes, tcp::Lifetime::fixed) != bytes.size()) return false;
+  ledger_.sent_bytes += bytes.size();
   return true;
 }
 
@@ -227,12 +239,11 @@ void Generator::start_request(std::uint32_t index, Instant intended) {
   http_parser_init(&t.parser, HTTP_RESPONSE);
   t.parser.data = &t;
   active_.append(transaction);
-  const std::string& text = wants_another_request(client) ? plan_.request : plan_.last_request;
-  const auto bytes = std::as_bytes(std::span(text));
-  if (endpoint_->send(client.id, bytes, tcp::Lifetime::fixed) != bytes.size()) {
-    return give_up(index, Failed::no_memory);
+  if (client.has_asked) [[unlikely]] {
+    client.has_asked = false;
+  } else if (!send_request(client, wants_another_request(client))) {
+    give_up(index, Failed::no_memory);
   }
-  ledger_.sent_bytes += bytes.size();
 }
 
 void Generator::expire() {

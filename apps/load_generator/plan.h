@@ -31,6 +31,7 @@ struct Plan {
   Duration connect_timeout = 3s;
   Duration timeout = 10s;  // of one transaction, from its request
   Duration drain = 5s;
+  bool fast_open = false;      // a connection's first request goes with its SYN
   bool server_closes = false;  // we wait for the server's FIN before we send ours
   std::vector<Address> local;  // source addresses, used in turn
   Address target;

@@ -33,6 +33,7 @@ struct Client {
   bool used = false;       // a slot that was never created reads as not used
   bool has_cause = false;  // we ended it, for `cause`
   std::uint8_t cause = 0;  // Failed
+  bool has_asked = false;  // its first request was sent before it was connected (Fast Open)
 };
 static_assert(sizeof(Client) <= 32);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Three doors lead to a connection: an active open, a half-open entry and a cookie. Each
-// produces one value, Handshake, and one function makes a Connection of it. What SYN options mean
-// is decided here alone (RFC 9293 §3.7.1, RFC 7323 §1.3, RFC 2018 §2).
+// Four doors lead to a connection: an active open, a half-open entry, a SYN cookie and a Fast Open
+// cookie. Each produces one value, Handshake, and one function makes a Connection of it. What SYN
+// options mean is decided here alone (RFC 9293 §3.7.1, RFC 7323 §1.3, RFC 2018 §2).
 #pragma once
 
 #include <cstdint>
