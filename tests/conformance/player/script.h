@@ -33,8 +33,8 @@ struct Block {
   friend bool operator==(const Block&, const Block&) = default;
 };
 
-/// A Fast Open option: the cookie, none to ask for one. `any`: expected is whatever cookie; injected
-/// is the last that was granted.
+/// A Fast Open option: the cookie, none to ask for one. `any`: expected is whatever cookie;
+/// injected is the last that was granted.
 struct FastOpenOption {
   bool any = false;
   std::vector<std::uint8_t> cookie;
@@ -108,7 +108,8 @@ struct Step {
   Drop drop = Drop::none;  // inject, icmp: expected
   tcp::EventKind event = tcp::EventKind::closed;
   tcp::CloseReason reason = tcp::CloseReason::none;
-  /// Bytes (connect: sent before the SYN goes out), a backlog, or what check and count compare with.
+  /// Bytes (connect: sent before the SYN goes out), a backlog, or what check and count compare
+  /// with.
   std::uint64_t amount = 0;
   std::uint64_t result = 0;  // send: bytes taken
   std::string name;          // check: the field; count: the counter

@@ -147,6 +147,8 @@ KernelSide::KernelSide(const tcp::TcpConfig& config, bool ipv6)
   set("ipv4/tcp_ecn", config.ecn == tcp::EcnUse::never    ? "0"
                       : config.ecn == tcp::EcnUse::always ? "1"
                                                           : "2");
+  if (config.fast_open) fast_open_backlog_ = config.fast_open_backlog;
+  set("ipv4/tcp_fastopen", config.fast_open ? "3" : "0");
   set("ipv6/conf/all/accept_dad", "0");
   set("ipv6/conf/default/accept_dad", "0");
   set("ipv6/conf/default/router_solicitations", "0");
@@ -188,6 +190,10 @@ void KernelSide::listen(std::uint16_t port, std::uint32_t backlog) {
   listener_ = make_socket();
   SocketName name = name_of(own_address(ipv6_), port);
   check(bind(listener_, name.address(), name.bytes), "bind");
+  if (fast_open_backlog_ != 0) {
+    check(setsockopt(listener_, IPPROTO_TCP, TCP_FASTOPEN, &fast_open_backlog_, sizeof(int)),
+          "TCP_FASTOPEN");
+  }
   check(::listen(listener_, static_cast<int>(backlog)), "listen");
 }
 
@@ -196,14 +202,20 @@ void KernelSide::unlisten() {
   listener_ = -1;
 }
 
-void KernelSide::connect(const FourTuple& tuple) {
+void KernelSide::connect(const FourTuple& tuple, std::span<const std::byte> text) {
   const int fd = make_socket();
   SocketName own = name_of(tuple.local, tuple.local_port);
   check(bind(fd, own.address(), own.bytes), "bind");
   prepare(fd);
   SocketName peer = name_of(tuple.remote, tuple.remote_port);
-  (void)::connect(fd, peer.address(), peer.bytes);
+  ssize_t taken = 0;
+  if (fast_open_backlog_ == 0 || text.empty()) {
+    (void)::connect(fd, peer.address(), peer.bytes);
+  } else {
+    taken = sendto(fd, text.data(), text.size(), MSG_FASTOPEN, peer.address(), peer.bytes);
+  }
   connections_.push_back({tuple, fd});
+  if (!text.empty()) send(tuple, text.subspan(static_cast<std::size_t>(std::max(taken, 0L))));
 }
 
 void KernelSide::accept_all() {

@@ -30,7 +30,7 @@ class KernelSide final : public Side {
 
   void listen(std::uint16_t port, std::uint32_t backlog) override;
   void unlisten() override;
-  void connect(const FourTuple& tuple) override;
+  void connect(const FourTuple& tuple, std::span<const std::byte> text) override;
   void inject(const Packet& packet) override;
   void send(const FourTuple& tuple, std::span<const std::byte> bytes) override;
   void read(const FourTuple& tuple, std::size_t bytes) override;
@@ -59,6 +59,7 @@ class KernelSide final : public Side {
 
   bool ipv6_;
   bool nagle_;
+  int fast_open_backlog_ = 0;  // 0: off
   std::string congestion_;
   int device_ = -1;
   int listener_ = -1;

@@ -33,13 +33,15 @@ void MillraceSide::listen(std::uint16_t port, std::uint32_t backlog) {
 void MillraceSide::unlisten() {
   if (listener_) endpoint_->stop_listening(*listener_);
 }
-void MillraceSide::connect(const FourTuple& tuple) {
+void MillraceSide::connect(const FourTuple& tuple, std::span<const std::byte> text) {
   const tcp::OpenResult opened = endpoint_->connect({.local = tuple.local,
                                                      .remote = tuple.remote,
                                                      .remote_port = tuple.remote_port,
                                                      .local_port = tuple.local_port},
                                                     now_);
-  if (opened.error == tcp::OpenError::none) connections_.emplace_back(tuple, opened.connection);
+  if (opened.error != tcp::OpenError::none) return;
+  connections_.emplace_back(tuple, opened.connection);
+  if (!text.empty()) send(tuple, text);
 }
 
 void MillraceSide::inject(const Packet& packet) {

@@ -18,7 +18,7 @@ class MillraceSide final : public Side {
 
   void listen(std::uint16_t port, std::uint32_t backlog) override;
   void unlisten() override;
-  void connect(const FourTuple& tuple) override;
+  void connect(const FourTuple& tuple, std::span<const std::byte> text) override;
   void inject(const Packet& packet) override;
   void send(const FourTuple& tuple, std::span<const std::byte> bytes) override;
   void read(const FourTuple& tuple, std::size_t bytes) override;

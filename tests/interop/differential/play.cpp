@@ -44,6 +44,7 @@ constexpr std::uint16_t kFirstPeerPort = 4000;
   if (o.wscale) text += " wscale";
   if (o.sackok) text += " sackok";
   if (o.has_ts) text += " ts ecr " + std::to_string(o.tsecr.value_or(0));
+  if (o.fast_open) text += " fo " + std::to_string(o.fast_open->cookie.size());
   for (const script::Block& b : o.sack) {
     text += " sack " + std::to_string(b.left) + "-" + std::to_string(b.right);
   }
@@ -171,6 +172,7 @@ class Play {
       }
       Segment s = script::from_wire(p, in);
       s.ecn = packet.ecn;
+      if (!p.granted.empty()) granted_ = p.granted;
       if (in.flags.rst() && in.seq.raw() == 0) s.seq = 0;
       trace_.back().segments.push_back(text + masked(s));
       return;
@@ -195,7 +197,8 @@ class Play {
   }
 
   void inject(const Step& step) {
-    const script::Peer& p = peer(step.peer);
+    script::Peer& p = peer(step.peer);
+    p.granted = granted_;  // all peers are of one address
     side_.inject({p.tuple, script::to_bytes(p, step.segment), step.segment.ecn});
   }
 
@@ -205,15 +208,19 @@ class Play {
       p.active = true;
       std::swap(p.tuple.local_port, p.tuple.remote_port);
     }
-    side_.connect(p.tuple);
+    side_.connect(p.tuple, next_text(p, step.amount));
+  }
+
+  [[nodiscard]] static std::vector<std::byte> next_text(script::Peer& p, std::uint64_t amount) {
+    std::vector<std::byte> bytes(amount);
+    for (std::byte& b : bytes)
+      b = static_cast<std::byte>(script::stream_byte(false, ++p.sent_bytes));
+    return bytes;
   }
 
   void send(const Step& step) {
     script::Peer& p = peer(step.peer);
-    std::vector<std::byte> bytes(step.amount);
-    for (std::byte& b : bytes)
-      b = static_cast<std::byte>(script::stream_byte(false, ++p.sent_bytes));
-    side_.send(p.tuple, bytes);
+    side_.send(p.tuple, next_text(p, step.amount));
   }
 
   void open_passive(const Step& step) {
@@ -250,6 +257,7 @@ class Play {
   Side& side_;
   Duration clock_{};
   std::map<std::string, script::Peer> peers_;
+  std::vector<std::uint8_t> granted_;  // the Fast Open cookie that came last
   bool listening_ = false;
   Trace trace_;
 };
@@ -285,6 +293,8 @@ std::optional<std::string> why_not(const Script& s) {
   settable.timestamps = settable.sack = settable.window_scaling = settable.nagle = true;
   settable.mtu = usual.profiles[0].mtu;
   settable.ecn = usual.profiles[0].ecn;
+  settable.fast_open = usual.profiles[0].fast_open;
+  settable.fast_open_backlog = usual.profiles[0].fast_open_backlog;
   const std::string_view algorithm = congestion_name(settable.congestion);
   if (algorithm == "newreno" || algorithm == "cubic") {
     settable.congestion = usual.profiles[0].congestion;  // every kernel has these two

@@ -28,7 +28,8 @@ class Side {
   virtual ~Side() = default;
   virtual void listen(std::uint16_t port, std::uint32_t backlog) = 0;
   virtual void unlisten() = 0;
-  virtual void connect(const FourTuple& tuple) = 0;
+  /// `text` is sent before the SYN goes out.
+  virtual void connect(const FourTuple& tuple, std::span<const std::byte> text) = 0;
   /// A segment of the peer's: TCP header without checksum, and payload.
   virtual void inject(const Packet& packet) = 0;
   // Calls on a connection; nothing happens if there is none.
