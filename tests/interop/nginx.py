@@ -23,8 +23,8 @@ http {{
   keepalive_requests 1000000000;
   keepalive_timeout 60s;
   server {{
-    listen {port} backlog=4096;
-    listen [::]:{port} backlog=4096;
+    listen {port} backlog=4096 {listen};
+    listen [::]:{port} backlog=4096 {listen};
     root {folder}/www;
     default_type application/octet-stream;
     {answers}
@@ -37,9 +37,10 @@ _FROM_MEMORY = f"location = /bytes/64 {{ return 200 '{'x' * 64}'; }}"
 
 
 class Nginx:
-    """Serves /bytes/64, /bytes/1000 and /bytes/100000: files, but for the first if from_memory."""
+    """Serves /bytes/64, /bytes/1000 and /bytes/100000: files, but for the first if from_memory.
+    `listen` is more of what nginx's directive of that name takes."""
 
-    def __init__(self, namespace, port, logged=True, from_memory=False):
+    def __init__(self, namespace, port, logged=True, from_memory=False, listen=""):
         self.folder = pathlib.Path(namespace.lab.folder) / f"nginx-{port}"
         self.log = self.folder / "access.log"
         (self.folder / "www" / "bytes").mkdir(parents=True)
@@ -48,7 +49,8 @@ class Nginx:
         config = self.folder / "nginx.conf"
         log = f"{self.log} short buffer=64k flush=1s" if logged else "off"
         answers = _FROM_MEMORY if from_memory else ""
-        config.write_text(_CONFIG.format(folder=self.folder, port=port, log=log, answers=answers))
+        config.write_text(_CONFIG.format(folder=self.folder, port=port, log=log, answers=answers,
+                                          listen=listen))
         self.process = namespace.start("nginx", "-c", config, "-e", self.folder / "error.log",
                                        log=f"nginx-{port}.log")
         wait_for("nginx to listen", lambda: self._listening(namespace, port))
