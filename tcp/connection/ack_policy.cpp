@@ -7,6 +7,7 @@
 // sent just before. Whoever asks honestly asks again.
 #include "tcp/connection/ack_policy.h"
 
+#include "tcp/connection/dsack.h"
 #include "tcp/connection/handshake.h"
 
 namespace millrace::tcp {
@@ -38,6 +39,8 @@ bool owe_challenge_ack(Connection& c, const Context& context) {
 void answer_unacceptable(Connection& c, const SegmentIn& segment, const Context& context) {
   if (segment.length() != 0 && !segment.flags.syn()) {
     owe_ack(c);
+    const Seq end = segment.seq + static_cast<std::uint32_t>(segment.payload.size());
+    note_twice(c, segment.seq, earlier_of(end, c.rcv_nxt), context);
   } else {
     (void)owe_challenge_ack(c, context);
   }

@@ -11,6 +11,7 @@
 #include "tcp/base/seq.h"
 #include "tcp/base/time.h"
 #include "tcp/connection/connection.h"
+#include "tcp/wire/segment.h"
 
 namespace millrace::tcp {
 
@@ -86,7 +87,7 @@ struct alignas(64) SendState {
 };
 static_assert(sizeof(SendState) == 128);
 
-/// Exists while bytes are unread or out of order, or a FIN came out of order.
+/// Exists while bytes are unread or out of order, a FIN came out of order, or a DSACK is owed.
 struct ReceiveState {
   std::uint32_t unread_head = kNil;  // chain of Chunks
   std::uint32_t unread_tail = kNil;
@@ -95,6 +96,8 @@ struct ReceiveState {
       kNil;  // a Block that holds a Reassembly, while anything is out of order
   Seq fin;   // sequence number of the peer's FIN; valid if fin_known
   bool fin_known = false;
+  bool twice_owed = false;
+  SackBlock twice;  // text that came again (dsack.h); valid if twice_owed
 };
 
 }  // namespace millrace::tcp

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "tcp/connection/dsack.h"
 #include "tcp/connection/ecn.h"
 #include "tcp/connection/handshake.h"
 #include "tcp/connection/reassembly.h"
@@ -49,6 +50,7 @@ void fill_ack(Connection& c, Seq seq, const Context& context, SegmentOut& out) {
     return;
   }
   fill_header_acking(c, seq, next_ack(c, context), Flags::kAck, context, out);
+  if (owes_dsack(c, context) && out.ack == c.rcv_nxt) add_dsack(c, context, out);
 }
 
 void fill_reset(Connection& c, const Context& context, SegmentOut& out) {

@@ -16,6 +16,7 @@
 
 #include "tcp/connection/calls.h"
 #include "tcp/connection/closing.h"
+#include "tcp/connection/dsack.h"
 #include "tcp/connection/ecn.h"
 #include "tcp/connection/emission.h"
 #include "tcp/connection/fast_open.h"
@@ -121,7 +122,7 @@ struct Plan {
 
 // True if ACKs that are owed must go without data.
 [[nodiscard]] bool acks_go_alone(const Connection& c, const Context& context) {
-  if (c.acks_owed > 1 || c.edge_owed != 0) return true;
+  if (c.acks_owed > 1 || c.edge_owed != 0 || owes_dsack(c, context)) return true;
   return has_gap(c, context) || next_ack(c, context) != c.rcv_nxt;
 }
 

@@ -175,6 +175,14 @@ Reassembly& reassembly_of(const ReceiveState& r, Stores& stores) {
   return *std::launder(reinterpret_cast<Reassembly*>(stores.blocks[r.reassembly].bytes.data()));
 }
 
+SackBlock first_held(const ReceiveState& r, Seq left, Seq right, Stores& stores) {
+  if (r.reassembly == kNil) return {left, left};
+  const Reassembly& q = reassembly_of(r, stores);
+  const std::uint32_t at = first_reaching(q, left + 1);
+  if (at == q.range_count || !before(q.ranges[at].left, right)) return {left, left};
+  return {later_of(left, q.ranges[at].left), earlier_of(right, q.ranges[at].right)};
+}
+
 bool keep_out_of_order(ReceiveState& r, Seq seq, std::span<const std::byte> bytes,
                        const Context& context) {
   Stores& stores = context.stores;

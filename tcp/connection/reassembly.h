@@ -54,6 +54,9 @@ static_assert(sizeof(Reassembly) <= kBlockBytes);
 [[nodiscard]] bool keep_out_of_order(ReceiveState& r, Seq seq, std::span<const std::byte> bytes,
                                      const Context& context);
 
+/// The first stretch of [left, right) that is kept already; empty if there is none.
+[[nodiscard]] SackBlock first_held(const ReceiveState& r, Seq left, Seq right, Stores& stores);
+
 /// Moves what has become contiguous with `rcv_nxt` to the unread queue and returns how many bytes.
 /// Where memory for that is missing the range is forgotten: SACK is only advice (RFC 2018 §8).
 [[nodiscard]] std::uint32_t absorb(ReceiveState& r, Seq rcv_nxt, Stores& stores);

@@ -10,6 +10,7 @@
 #include "tcp/connection/ack_policy.h"
 #include "tcp/connection/calls.h"
 #include "tcp/connection/closing.h"
+#include "tcp/connection/dsack.h"
 #include "tcp/connection/reassembly.h"
 #include "tcp/connection/unread.h"
 
@@ -47,8 +48,10 @@ void trim_to_window(const Connection& c, Text& text) {
 // segment, since they were accepted first: the segment only fills the holes before and between.
 Drop fill_holes(Connection& c, const Text& text, const Context& context, Outcome& outcome) {
   ReceiveState& r = context.stores.receive[c.receive];
-  const Seq end = text.seq + static_cast<std::uint32_t>(text.bytes.size());
+  const Seq end = text.end();
   const bool filled = r.reassembly != kNil;
+  const SackBlock held = first_held(r, text.seq, end, context.stores);
+  note_twice(c, held.left, held.right, context);
   bool lacking = false;
   const std::uint32_t unread_before = r.unread_bytes;
   while (before(c.rcv_nxt, end) && !lacking) {
@@ -117,6 +120,8 @@ Drop keep_for_later(Connection& c, const Text& text, const Context& context) {
   ReceiveState& r = context.stores.receive[c.receive];
   Drop drop = Drop::none;
   if (!text.bytes.empty()) {
+    const SackBlock held = first_held(r, text.seq, text.end(), context.stores);
+    note_twice(c, held.left, held.right, context);
     if (keep_out_of_order(r, text.seq, text.bytes, context)) {
       ++context.counters.TCPOFOQueue;
     } else {
@@ -125,7 +130,7 @@ Drop keep_for_later(Connection& c, const Text& text, const Context& context) {
     }
   }
   if (text.fin && drop == Drop::none) {
-    remember_fin(r, text.seq + static_cast<std::uint32_t>(text.bytes.size()), context.stores);
+    remember_fin(r, text.end(), context.stores);
   }
   release_receive_state_if_empty(c, context);
   return drop;
@@ -167,6 +172,7 @@ Drop take_text(Connection& c, Text text, const Context& context, Outcome& outcom
   if (text.bytes.empty() && !text.fin) return Drop::none;
   // "This should not occur, since a FIN has been received": ignored.
   if (!may_receive(c.state)) return Drop::tcp_data_after_fin;
+  note_twice(c, text.seq, earlier_of(text.end(), c.rcv_nxt), context);
   trim_to_window(c, text);
   if (c.receive != kNil && !trim_to_fin(context.stores.receive[c.receive], text)) {
     return Drop::tcp_data_after_fin;
@@ -184,8 +190,7 @@ Drop take_text(Connection& c, Text text, const Context& context, Outcome& outcom
   if (text.seq != c.rcv_nxt) return keep_for_later(c, text, context);
   Drop drop = Drop::none;
   if (!text.bytes.empty()) drop = take_in_order(c, text, context, outcome);
-  const bool fin_is_next =
-      text.fin && c.rcv_nxt == text.seq + static_cast<std::uint32_t>(text.bytes.size());
+  const bool fin_is_next = text.fin && c.rcv_nxt == text.end();
   const bool fin_was_kept = c.receive != kNil && context.stores.receive[c.receive].fin_known &&
                             context.stores.receive[c.receive].fin == c.rcv_nxt;
   if (drop == Drop::none && (fin_is_next || fin_was_kept)) process_fin(c, context, outcome);

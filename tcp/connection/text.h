@@ -17,6 +17,8 @@ struct Text {
   Seq seq;
   std::span<const std::byte> bytes;
   bool fin = false;
+
+  [[nodiscard]] Seq end() const { return seq + static_cast<std::uint32_t>(bytes.size()); }
 };
 
 /// True while text may still come (RFC 9293 §3.10.7.4, seventh): before the peer's FIN.

@@ -57,7 +57,7 @@ bool ensure_receive_state(Connection& c, const Context& context) {
 void release_receive_state_if_empty(Connection& c, const Context& context) {
   if (c.receive == kNil) return;
   const ReceiveState& r = context.stores.receive[c.receive];
-  if (r.unread_bytes != 0 || r.reassembly != kNil) return;
+  if (r.unread_bytes != 0 || r.reassembly != kNil || r.twice_owed) return;
   if (r.fin_known && !c.has(Connection::kFinReceived)) return;
   context.stores.receive.free(c.receive);
   c.receive = kNil;

@@ -32,6 +32,17 @@ class ByteSet {
     ranges_ = std::move(kept);
   }
   void clear() { *this = {}; }
+  /// Calls `take(from, to)` for each stretch of [from, to) that is there.
+  template <typename Take>
+  void each_in(std::uint64_t from, std::uint64_t to, Take&& take) const {
+    const auto part = [&](std::uint64_t left, std::uint64_t right) {
+      left = std::max(left, from);
+      right = std::min(right, to);
+      if (left < right) take(left, right);
+    };
+    part(0, whole_);
+    for (const Range& r : ranges_) part(r.from, r.to);
+  }
   /// Everything before this offset is there.
   [[nodiscard]] std::uint64_t whole() const { return whole_; }
   [[nodiscard]] bool has(std::uint64_t from, std::uint64_t to) const {

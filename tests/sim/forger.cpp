@@ -59,13 +59,21 @@ Drop Forger::hand_in(const FourTuple& tuple, const tcp::SegmentIn& segment, Inst
 std::vector<std::byte> Forger::everything(std::uint32_t index) const {
   std::vector<std::byte> all;
   Connection c = impl_.connections[index];
-  c.clear(Connection::kDirty);
+  // What an answer is, and what it tells: that old text came again (RFC 2883).
+  c.clear(Connection::kDirty | Connection::kAckWhole);
   c.acks_owed = 0;
   c.challenge_when = 0;
+  tcp::ReceiveState r;
+  if (c.receive != kNil) {
+    r = impl_.stores.receive[c.receive];
+    const bool nothing_else = r.unread_bytes == 0 && r.reassembly == kNil && !r.fin_known;
+    if (r.twice_owed && nothing_else) c.receive = kNil;
+    r.twice_owed = false;
+    r.twice = {};
+  }
   append(all, c);
   if (c.send != kNil) append(all, impl_.stores.send[c.send]);
   if (c.receive == kNil) return all;
-  const tcp::ReceiveState& r = impl_.stores.receive[c.receive];
   append(all, r);
   if (r.reassembly != kNil) append(all, impl_.stores.blocks[r.reassembly]);
   return all;

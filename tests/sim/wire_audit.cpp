@@ -222,6 +222,8 @@ void WireAudit::hear_text(const Look& look, bool whole) {
   if (s.length() == 0) return;
   const std::uint64_t from = bytes_between(peer.iss, s.seq);
   const std::uint64_t whole_before = own.arrived.whole();
+  own.arrived.each_in(from, from + s.length(),
+                      [&](std::uint64_t a, std::uint64_t b) { own.twice.add(a, b); });
   own.arrived.add(from, from + s.length());
   if (!whole || !calm_ || !exact(look.side) || s.flags.syn() || !own.synchronized) return;
   const Talk& talk = (*talks_[static_cast<std::size_t>(look.side)])[look.index];

@@ -7,9 +7,10 @@
 //   W1  acknowledgments never go back and never cover what has not arrived (RFC 9293 §3.4)
 //   W2  the right edge of the window never goes back, and moves by worthwhile steps (§3.8.6.2.2)
 //   W3  nothing beyond the window offered, but a probe of one byte (§3.8.6.1)
-//   W4  every byte of every segment, again or not, is that of its stream; one FIN, nothing behind
-//   it W5  SACK blocks lie beyond the ACK, inside the window, disjoint, over bytes that arrived W6
-//   timestamps run with the clock; the echo is TS.Recent, of a segment that was next (RFC 7323
+//   W4  every byte of every segment, again or not, is that of its stream; one FIN, nothing behind it
+//   W5  SACK blocks lie beyond the ACK, inside the window, disjoint, over bytes that arrived; before
+//       them a DSACK may lie, over bytes that arrived twice (RFC 2883)
+//   W6  timestamps run with the clock; the echo is TS.Recent, of a segment that was next (RFC 7323
 //       §4.3)
 //   W7  retransmissions have a reason: a timeout, three duplicates, a partial ACK (RFC 5681, 6298);
 //       with SACK, that something sent later came (RFC 8985 §6), or a probe of the tail (§7); and
@@ -89,6 +90,7 @@ class WireAudit {
     std::deque<Sent> flight;
     // SACK: what the peer has told to hold, and the latest that was sent of what came there
     ByteSet sacked;
+    ByteSet twice;                                    // what came here more than once
     std::vector<std::pair<tcp::Seq, tcp::Seq>> told;  // at `told_at`: it may not have had its turn
     Instant told_at{};
     Instant delivered{};

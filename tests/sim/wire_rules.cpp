@@ -89,10 +89,29 @@ void WireAudit::check_text(const Look& look) {
   }
 }
 
+// RFC 2883 §4: a first block below the ACK, or within the second.
+[[nodiscard]] bool is_dsack(std::span<const tcp::SackBlock> blocks, Seq ack) {
+  if (blocks.empty()) return false;
+  if (at_or_before(blocks[0].right, ack)) return true;
+  return blocks.size() > 1 && at_or_after(blocks[0].left, blocks[1].left) &&
+         at_or_before(blocks[0].right, blocks[1].right);
+}
+
 // W5
 void WireAudit::check_sack(const Look& look) {
   const SegmentIn& s = look.view.segment;
-  const std::span blocks(s.options.sack.data(), s.options.sack_count);
+  std::span blocks(s.options.sack.data(), s.options.sack_count);
+  if (is_dsack(blocks, s.ack)) {
+    const std::uint32_t from = bytes_between(look.peer.iss, blocks[0].left);
+    const std::uint32_t to = bytes_between(look.peer.iss, blocks[0].right);
+    // Forged segments are not heard here.
+    const bool came = look.own.twice.has(from, to) || plan_.forged > 0;
+    if (!before(blocks[0].left, blocks[0].right) || !came) {
+      return complain(look, "W5: DSACK of " + number(from) + " to " + number(to) +
+                                ", which did not come twice");
+    }
+    blocks = blocks.subspan(1);
+  }
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const auto [left, right] = blocks[i];
     const std::uint32_t from = bytes_between(look.peer.iss, left);
