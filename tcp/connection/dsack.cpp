@@ -16,14 +16,12 @@ void note_twice(Connection& c, Seq left, Seq right, const Context& context) {
   if (before(left, c.rcv_nxt - (0xffffU << c.our_scale()))) return;
   if (!ensure_receive_state(c, context)) return;
   ReceiveState& r = context.stores.receive[c.receive];
-  const bool touches =
-      r.twice_owed && at_or_before(left, r.twice.right) && at_or_before(r.twice.left, right);
-  if (touches) {
-    left = earlier_of(left, r.twice.left);
-    right = later_of(right, r.twice.right);
+  if (!r.twice_owed) {
+    r.twice = {left, right};
+    r.twice_owed = true;
+  } else if (at_or_before(left, r.twice.right) && at_or_before(r.twice.left, right)) {
+    r.twice = {earlier_of(left, r.twice.left), later_of(right, r.twice.right)};
   }
-  r.twice = {left, right};
-  r.twice_owed = true;
   if (c.acks_owed == 0) owe_ack(c);
   c.set(Connection::kAckWhole);
 }

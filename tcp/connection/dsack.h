@@ -6,8 +6,8 @@
 //
 // The ACK goes at once and without data, as far as RCV.NXT: beside data there would be no room for
 // the block, and below RCV.NXT it would read as an ordinary one. The block waits in ReceiveState;
-// where there is none to be had nothing is told. Of several stretches that do not touch, the latest
-// is (§4).
+// where there is none to be had nothing is told. Of several stretches that do not touch the first
+// is.
 #pragma once
 
 #include "tcp/connection/connection.h"

@@ -7,8 +7,8 @@
 //   W1  acknowledgments never go back and never cover what has not arrived (RFC 9293 §3.4)
 //   W2  the right edge of the window never goes back, and moves by worthwhile steps (§3.8.6.2.2)
 //   W3  nothing beyond the window offered, but a probe of one byte (§3.8.6.1)
-//   W4  every byte of every segment, again or not, is that of its stream; one FIN, nothing behind it
-//   W5  SACK blocks lie beyond the ACK, inside the window, disjoint, over bytes that arrived; before
+//   W4  every byte of every segment, again or not, is that of its stream; one FIN, none behind it
+//   W5  SACK blocks lie beyond the ACK, inside the window, disjoint, over bytes that came; before
 //       them a DSACK may lie, over bytes that arrived twice (RFC 2883)
 //   W6  timestamps run with the clock; the echo is TS.Recent, of a segment that was next (RFC 7323
 //       §4.3)
