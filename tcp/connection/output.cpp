@@ -374,7 +374,7 @@ void settle(Connection& c, const Context& context) {
   const std::uint32_t fin = c.has(Connection::kFinQueued) ? 1 : 0;
   if (flight_bytes(c) < st.queued_bytes + fin) return false;
   st.cwnd_limited = false;
-  if (c.snd_nxt == c.snd_una) {  // kept for an answer that did not come
+  if (c.snd_nxt == c.snd_una && !is_early(c)) {  // kept for an answer that did not come
     release_send_state(c, context);
     arm_idle_timer(c, context);
   }
