@@ -74,8 +74,11 @@ Drop check_early_ack(Connection& c, const SegmentIn& segment, const Context& con
   }
   SendState& st = context.stores.send[c.send];
   const bool repeated = c.backoff != 0;
-  if (st.rtt_at != Instant{}) take_rtt_sample(c, to_us(context.now - st.rtt_at));
-  st.rtt_at = Instant{};
+  // After a SYN-ACK that went again it may be text that is timed.
+  if (st.rtt_at != Instant{} && at_or_after(segment.ack, st.rtt_seq)) {
+    take_rtt_sample(c, to_us(context.now - st.rtt_at));
+    st.rtt_at = Instant{};
+  }
   st.unanswered = 0;
   st.retransmit_first = false;
   c.state = State::established;

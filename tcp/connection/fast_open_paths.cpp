@@ -93,7 +93,9 @@ void FastOpenPaths::succeeded(const FourTuple& tuple, Instant now) {
 
 bool FastOpenPaths::failed(const FourTuple& tuple, Instant now) {
   FastOpenPath* const path = find_or_make(tuple, now);
-  if (path == nullptr) return false;
+  // What failed while the path rests was sent before: one outage is one failure more, however many
+  // connections it hit.
+  if (path == nullptr || rests(*path, now)) return false;
   constexpr std::uint8_t kMost = 0xff;
   if (path->failures != kMost) ++path->failures;
   if (path->failures < kFailuresBeforeRest) return false;

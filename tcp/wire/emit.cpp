@@ -43,8 +43,9 @@ constexpr std::uint32_t kSackWord = 0x0101'0500;  // the length in the low byte
 }
 
 [[nodiscard]] std::size_t blocks_that_fit(const Options& o, std::size_t fixed) {
-  // No segment has both a cookie and blocks. Of the others at most 20 bytes are taken by now, so
+  // Without a Fast Open option, which blocks never come with, at most 20 bytes are taken by now, so
   // there is room for a head and two blocks at least.
+  if (fixed + kSackHeadBytes > kMaxOptionBytes) return 0;
   return std::min<std::size_t>(o.sack_count,
                                (kMaxOptionBytes - fixed - kSackHeadBytes) / kSackBlockBytes);
 }
@@ -98,7 +99,8 @@ constexpr std::uint32_t kSackWord = 0x0101'0500;  // the length in the low byte
 std::size_t options_bytes(const Options& options) {
   const std::size_t fixed = fixed_bytes(options);
   if (options.sack_count == 0) return fixed;
-  return fixed + kSackHeadBytes + kSackBlockBytes * blocks_that_fit(options, fixed);
+  const std::size_t blocks = blocks_that_fit(options, fixed);
+  return blocks == 0 ? fixed : fixed + kSackHeadBytes + kSackBlockBytes * blocks;
 }
 
 std::size_t emit_header(const SegmentOut& segment, std::byte* out) {

@@ -4,6 +4,7 @@
 // reading of RFC 9293 §3.2, and what was read is written and read again.
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 
@@ -53,6 +54,11 @@ void write_and_read(const Options& options) {
   if (options.has_window_scale()) MR_CHECK(in.options.window_scale == options.window_scale);
   if (options.has_timestamps()) {
     MR_CHECK(in.options.tsval == options.tsval && in.options.tsecr == options.tsecr);
+  }
+  if (options.has_fast_open()) {
+    MR_CHECK(in.options.cookie_bytes == options.cookie_bytes);
+    MR_CHECK(std::memcmp(in.options.cookie.data(), options.cookie.data(), options.cookie_bytes) ==
+             0);
   }
   for (std::size_t i = 0; i < in.options.sack_count; ++i) {
     MR_CHECK(in.options.sack[i] == options.sack[i]);

@@ -163,6 +163,15 @@ TEST(FastOpenPaths, TwoFailuresInARowRestThePath) {
   EXPECT_FALSE(paths.failed(path(80), at));
 }
 
+TEST(FastOpenPaths, OneOutageIsNotManyFailures) {
+  FastOpenPaths paths(16, kSecret);
+  int rested = 0;
+  for (int i = 0; i < 100; ++i) rested += paths.failed(path(80), kThen) ? 1 : 0;
+  EXPECT_EQ(rested, 1);
+  const Instant later = kThen + 62s;
+  EXPECT_FALSE(FastOpenPaths::rests(*paths.find(path(80), later), later));
+}
+
 TEST(FastOpenPaths, AFailureKeepsTheCookie) {
   FastOpenPaths paths(16, kSecret);
   paths.learn(path(80), a_cookie(1), 1460, kThen);

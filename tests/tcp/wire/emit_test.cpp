@@ -134,6 +134,10 @@ TEST(Emit, FastOpenCookies) {
       ASSERT_EQ(parse_segment({out.get(), bytes}, ports, in), Drop::none) << has;
       ASSERT_EQ(in.options.has, s.options.has) << int{size};
       ASSERT_EQ(in.options.cookie_bytes, size);
+      // Blocks beside it go as far as there is room, and no further.
+      s.options.sack_count = 4;
+      ASSERT_LE(header_bytes(s), kMaxHeaderBytes);
+      s.options.sack_count = 0;
       EXPECT_TRUE(std::equal(in.options.cookie.begin(), in.options.cookie.begin() + size,
                              s.options.cookie.begin()));
     }
