@@ -278,7 +278,7 @@ void emit_probe(Connection& c, const Plan& plan, const Context& context, Segment
   st.cursor_offset = at.offset;
 }
 
-void emit_syn(Connection& c, const Context& context, SegmentOut& out) {
+[[gnu::flatten]] void emit_syn(Connection& c, const Context& context, SegmentOut& out) {
   SendState& st = context.stores.send[c.send];
   const bool answer = c.state == State::syn_received;
   if (answer && is_early(c)) return emit_early_syn_ack(c, st, context, out);

@@ -159,8 +159,10 @@ FlowNumbers numbers_for(const EndpointImpl& e, const FourTuple& tuple,
                         : flow_numbers(key, tuple, e.now);
 }
 
-std::uint32_t accept_connection(EndpointImpl& e, std::uint16_t listener, EntryRef replaces,
-                                std::uint64_t hash, const FourTuple& tuple, const Handshake& h) {
+// Flattened: its small steps have other callers as well.
+[[gnu::flatten]] std::uint32_t accept_connection(EndpointImpl& e, std::uint16_t listener,
+                                                 EntryRef replaces, std::uint64_t hash,
+                                                 const FourTuple& tuple, const Handshake& h) {
   const std::uint32_t index = create_connection(e, tuple, e.listeners[listener].profile, 0);
   if (index == kNil) {
     ++e.counters.ListenOverflows;

@@ -42,7 +42,8 @@ void read_timestamps(const std::byte* value, Options& out) {
 }
 
 /// A request, or a cookie; what is neither is as if it were not there (RFC 7413 §4.1.1).
-void read_fast_open(const std::byte* value, std::size_t bytes, Options& out) {
+[[gnu::cold, gnu::noinline]] void read_fast_open(const std::byte* value, std::size_t bytes,
+                                                 Options& out) {
   const bool cookie = bytes >= kMinCookieBytes && bytes <= kMaxCookieBytes && bytes % 2 == 0;
   if (bytes != 0 && !cookie) return;
   out.has |= Options::kFastOpen;
@@ -96,13 +97,8 @@ void read_usual_syn(const std::byte* p, Options& out) {
   out.window_scale = std::min(load_u8(p + 19), kMaxWindowScale);
 }
 
-}  // namespace
-
-bool parse_options(std::span<const std::byte> bytes, Options& out) {
-  if (is_usual_syn(bytes)) {
-    read_usual_syn(bytes.data(), out);
-    return true;
-  }
+// Out of line, so that what is usual needs none of its registers.
+[[gnu::noinline]] bool read_list(std::span<const std::byte> bytes, Options& out) {
   out.has = 0;
   out.sack_count = 0;
   const std::byte* p = bytes.data();
@@ -120,6 +116,14 @@ bool parse_options(std::span<const std::byte> bytes, Options& out) {
     if (!read_option(kind, p + 2, length - std::size_t{2}, out)) return false;
     p += length;
   }
+  return true;
+}
+
+}  // namespace
+
+bool parse_options(std::span<const std::byte> bytes, Options& out) {
+  if (!is_usual_syn(bytes)) return read_list(bytes, out);
+  read_usual_syn(bytes.data(), out);
   return true;
 }
 
