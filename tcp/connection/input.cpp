@@ -16,6 +16,7 @@
 #include "tcp/connection/fast_open.h"
 #include "tcp/connection/handshake.h"
 #include "tcp/connection/input_syn_sent.h"
+#include "tcp/connection/send_queue.h"
 #include "tcp/connection/text.h"
 #include "tcp/connection/timestamps.h"
 
@@ -176,9 +177,17 @@ Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& 
 
 [[gnu::flatten]] bool input_expected_end(Connection& c, const SegmentIn& segment,
                                          const Context& context) {
-  // A FIN is often answered with ours.
-  const Emptied emptied = c.state == State::established ? Emptied::keep : Emptied::release;
-  const bool writable = take_expected_ack(c, segment, emptied, context);
+  const bool fin = segment.flags.fin();
+  bool writable = false;
+  if (c.state == State::last_ack || (c.state == State::fin_wait_1 && fin)) {
+    // Nobody will ask any more how long the round trip was, or how large the window.
+    c.snd_una = segment.ack;
+    release_send_state(c, context);
+  } else {
+    // A FIN is often answered with ours.
+    const Emptied emptied = c.state == State::established ? Emptied::keep : Emptied::release;
+    writable = take_expected_ack(c, segment, emptied, context);
+  }
   if (c.state == State::last_ack) {
     c.state = State::closed;
     c.acks_owed = 0;
@@ -187,10 +196,10 @@ Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& 
   }
   if (c.state == State::fin_wait_1) {
     c.state = State::fin_wait_2;
-    if (!segment.flags.fin()) arm_idle_timer(c, context);
+    if (!fin) arm_idle_timer(c, context);
   }
   update_ts_recent(c, segment, context);
-  if (!segment.flags.fin()) return writable;
+  if (!fin) return writable;
   c.rcv_nxt += 1;
   c.set(Connection::kFinReceived);
   ack_progress_now(c);

@@ -28,7 +28,9 @@ std::string describe_end(const Host& h) {
        << h.time_wait << ' ' << h.closed << ' ' << static_cast<int>(h.reason) << ' '
        << h.c.snd_nxt.raw() << ' ' << h.c.rcv_nxt.raw() << ' ' << h.c.ts_recent << ' '
        << int{h.c.acks_owed} << ' ' << h.c.ce_seen << h.c.cwr_owed << h.c.edge_owed << ' '
-       << h.c.flags << ' ' << h.c.srtt_us << ' ' << h.c.snd_wnd << '\n';
+       << h.c.flags << '\n';
+  // What the straight way does not work out any more where it is the last one.
+  if (!h.closed && !h.time_wait) text << h.c.srtt_us << ' ' << h.c.snd_wnd << '\n';
   return text.str();
 }
 
