@@ -3,7 +3,9 @@
 // CLOSE and ABORT (RFC 9293 §3.10.4, §3.10.5). SEND is send_queue.cpp, RECEIVE unread.cpp.
 #include "tcp/connection/calls.h"
 
+#include "tcp/connection/ack_policy.h"
 #include "tcp/connection/closing.h"
+#include "tcp/connection/fast_open.h"
 #include "tcp/connection/reassembly.h"
 #include "tcp/connection/send_queue.h"
 
@@ -101,7 +103,11 @@ void close_by_owner(Connection& c, const Context& context, Outcome& outcome) {
 void abort_connection(Connection& c, CloseReason reason, const Context& context, Outcome& outcome) {
   if (abort_sends_reset(c.state)) c.set(Connection::kResetOwed);
   if (reason == CloseReason::no_memory) ++context.counters.TCPAbortOnMemory;
+  const bool early = is_early(c);
   finish(c, reason, context, outcome);
+  // The peer may be in SYN-SENT, where only a reset that acknowledges its SYN is believed (RFC 9293
+  // §3.10.7.3).
+  if (early) owe_ack(c);
 }
 
 void release_cold(Connection& c, const Context& context) {

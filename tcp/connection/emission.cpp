@@ -60,6 +60,11 @@ void fill_reset(Connection& c, const Context& context, SegmentOut& out) {
   fill_fixed(seq, Flags::kRst, context, out);
   out.ack = Seq();
   out.window = 0;
+  if (c.acks_owed != 0) {
+    out.flags.bits |= Flags::kAck;
+    out.ack = c.rcv_nxt;
+    c.acks_owed = 0;
+  }
   c.clear(Connection::kResetOwed);
 }
 

@@ -80,7 +80,7 @@ void fill_header(Connection& c, Seq seq, std::uint8_t flags, const Context& cont
                  SegmentOut& out);
 /// A pure ACK of next_ack().
 void fill_ack(Connection& c, Seq seq, const Context& context, SegmentOut& out);
-/// <SEQ=SND.NXT><CTL=RST> (RFC 9293 §3.10.5); settles kResetOwed.
+/// <SEQ=SND.NXT><CTL=RST> (RFC 9293 §3.10.5), with an ACK if one is owed; settles both.
 void fill_reset(Connection& c, const Context& context, SegmentOut& out);
 /// Our SYN, or with `answer` SYN and ACK.
 void fill_syn(Connection& c, bool answer, const Context& context, SegmentOut& out);

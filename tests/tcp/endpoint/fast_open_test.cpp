@@ -275,6 +275,23 @@ TEST_P(FastOpenPair, ARequestIsAnsweredInOneRoundTrip) {
   EXPECT_EQ(net.server->counters().TCPFastOpenPassive, 1U);
 }
 
+// An application that aborts what it was just given: the reset goes instead of the SYN-ACK.
+TEST_P(FastOpenPair, AnAbortAtOnceReachesThePeer) {
+  test::Pair net(GetParam(), fast_config(), fast_config());
+  (void)net.listen();
+  (void)net.open();
+  net.server.react = [](test::Host& host, const Event& event) {
+    if (event.kind == EventKind::data) host->abort(event.connection);
+  };
+  const auto id = net.connect(7).connection;
+  (void)net.client->send(id, test::as_bytes("a request"), Lifetime::copied);
+  net.exchange();
+  const auto closed = net.client.of(EventKind::closed);
+  ASSERT_EQ(closed.size(), 1U);
+  EXPECT_EQ(closed[0].id, id);
+  EXPECT_EQ(closed[0].reason, CloseReason::refused);
+}
+
 /// Echoes what it gets and closes after the peer; whoever cannot send all at once sends later.
 void echo(test::Host& host, std::map<std::uint32_t, std::string>& waiting, const Event& event) {
   std::string& text = waiting[event.connection.index];
