@@ -26,6 +26,7 @@ namespace millrace::tcp {
   X(TCPLossProbes) X(TCPSpuriousRTOs) X(TCPDSACKRecv) X(TCPOFOQueue) X(TCPOFODrop)                \
   X(TCPSackRecovery) X(TCPSackRecoveryFail) X(TCPSACKReneging) X(TCPSACKReorder)                  \
   X(TCPSACKDiscard) X(TCPLossProbeRecovery) X(TCPFullUndo) X(TCPLossUndo) X(TCPDSACKUndo)         \
+  X(TCPMTUBlackHole)                                                                              \
   X(TCPChallengeACK) X(TCPSYNChallenge) X(TCPACKSkippedTimeWait) X(TCPACKSkippedFinWait2)         \
   X(TCPAbortOnData) X(TCPAbortOnClose) X(TCPAbortOnMemory) X(TCPAbortOnTimeout)                   \
   X(TCPAbortOnLinger) X(TCPKeepAlive) X(TCPWinProbe) X(TCPFromZeroWindowAdv)                      \

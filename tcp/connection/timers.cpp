@@ -10,6 +10,7 @@
 #include "tcp/connection/closing.h"
 #include "tcp/connection/fast_open.h"
 #include "tcp/connection/loss_recovery.h"
+#include "tcp/connection/path_mtu.h"
 #include "tcp/connection/recovery.h"
 #include "tcp/connection/send_queue.h"
 
@@ -63,6 +64,7 @@ void on_retransmit(Connection& c, const Context& context, Outcome& outcome) {
     c.send_timer = SendTimer::persist;
     c.set(Connection::kProbeOwed);
   } else {
+    suspect_black_hole(c, st, st.unanswered, context);
     on_timeout_loss(c, st, first, context);
   }
   back_off(c, context);

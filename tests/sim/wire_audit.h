@@ -95,7 +95,9 @@ class WireAudit {
     Instant told_at{};
     Instant delivered{};
     bool has_delivered = false;
-    bool probed = false;  // the tail went again and nothing new was acknowledged since
+    std::uint32_t full_limit = 0xffff'ffff;
+    bool narrowed = false;  // it may have taken its path for a narrow one, unseen
+    bool probed = false;    // the tail went again and nothing new was acknowledged since
     tcp::Seq short_end;
     bool has_short = false;
     unsigned syns = 0;
@@ -144,6 +146,7 @@ class WireAudit {
   void check_stamps(const Look& look);
   void check_reset(const Look& look);
   void check_again(const Look& look);
+  void note_smaller_path(const Look& look);
   void check_sacked(const Look& look);
   void hear_sack(const Look& look, bool whole);
   static void heed_sacks(Way& own, Instant now);
@@ -164,6 +167,8 @@ class WireAudit {
   }
   [[nodiscard]] int scale(const Way& of, const Way& other) const;
   [[nodiscard]] std::uint32_t full_payload(const Look& look) const;
+  /// The least that a full segment may be, of an end that may have lowered its MSS unseen.
+  [[nodiscard]] std::uint32_t worthy_payload(const Look& look) const;
   [[nodiscard]] const tcp::TcpConfig& config(int side) const {
     return plan_.end[static_cast<std::size_t>(side)].tcp;
   }

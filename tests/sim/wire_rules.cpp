@@ -58,7 +58,8 @@ void WireAudit::check_edge(const Look& look) {
   }
   const std::int32_t step = distance(look.own.edge, edge);
   const std::uint32_t buffer = config(look.side).receive_buffer;
-  const auto worthwhile = static_cast<std::int32_t>(std::min(buffer / 2, full_payload(look)));
+  const std::uint32_t full = worthy_payload(look);
+  const auto worthwhile = static_cast<std::int32_t>(std::min(buffer / 2, full));
   const bool clamped = own.clamped || s.window == 0xffff;
   if (step >= static_cast<std::int32_t>(2 * unit) && step < worthwhile && !clamped && calm_) {
     complain(look, "W2: the window opens by " + number(static_cast<std::uint64_t>(step)) +
@@ -182,7 +183,25 @@ std::uint32_t WireAudit::full_payload(const Look& look) const {
   std::uint32_t mss = static_cast<std::uint32_t>(config(look.side).mtu - headers);
   if (look.peer.syn.has_mss()) mss = std::min<std::uint32_t>(mss, look.peer.syn.mss);
   const bool stamps = look.own.syn.has_timestamps() && look.peer.syn.has_timestamps();
-  return stamps ? mss - 12 : mss;
+  return std::min<std::uint32_t>(stamps ? mss - 12 : mss, look.own.full_limit);
+}
+
+// A segment that goes again, cut for a smaller path (RFC 4821 §7.7), tells what is a full one from
+// now on. How often it went before frames do not tell: some were lost in the end itself.
+void WireAudit::note_smaller_path(const Look& look) {
+  const tcp::Options& o = look.view.segment.options;
+  // Three timeouts take this long at least. Where what goes again is short it does not show them.
+  if (look.now - look.own.progress >= 6 * config(look.side).min_rto) look.own.narrowed = true;
+  const std::uint32_t headers = (look.view.ipv6 ? 60U : 40U) + (o.has_timestamps() ? 12U : 0U);
+  const std::uint32_t blocks = o.sack_count == 0 ? 0U : 4U + 8U * o.sack_count;
+  const std::size_t packet = headers + blocks + look.view.segment.payload.size();
+  for (const std::uint32_t mtu : {look.view.ipv6 ? 1280U : 1024U, look.view.ipv6 ? 1280U : 552U}) {
+    if (packet == mtu) look.own.full_limit = std::min(look.own.full_limit, mtu - headers);
+  }
+}
+
+std::uint32_t WireAudit::worthy_payload(const Look& look) const {
+  return std::min(full_payload(look), look.own.narrowed ? 500U : 0xffffU);
 }
 
 // W7: nothing that is SACKed goes again, unless the byte at SND.UNA is: then the peer reneged.
@@ -203,6 +222,7 @@ void WireAudit::check_sacked(const Look& look) {
 void WireAudit::check_again(const Look& look) {
   const SegmentIn& s = look.view.segment;
   Way& own = look.own;
+  if (before(s.seq, own.nxt)) note_smaller_path(look);
   if (s.length() == 0 || !exact(look.side)) return;
   const Seq end = s.seq + s.length();
   if (own.alone && after(end, own.una + full_payload(look) + 1)) {
@@ -267,7 +287,7 @@ void WireAudit::check_duty(const Look& look) {
 void WireAudit::check_nagle(const Look& look) {
   const SegmentIn& s = look.view.segment;
   Way& own = look.own;
-  const std::uint32_t full = full_payload(look);
+  const std::uint32_t full = worthy_payload(look);
   if (before(s.seq, own.nxt) && s.payload.size() + 40 >= full && before(s.seq, own.short_end) &&
       at_or_after(s.seq + s.length(), own.short_end)) {
     own.has_short = false;  // its bytes went again, and not alone
