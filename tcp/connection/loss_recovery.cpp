@@ -276,10 +276,14 @@ bool take_sack_ack(Connection& c, SendState& st, const SegmentIn& segment,
   }
   LossState& ls = context.stores.loss[st.loss];
   ls.alone = false;
-  const std::uint32_t tsecr = segment.options.has_timestamps() ? segment.options.tsecr : 0;
   if (blocks.dsack) rack_on_dsack(c, ls.rack);
   respond_to_probe(c, st, segment, ls, blocks, context);
   const Delivered delivered = update_scoreboard(c, ls, segment, blocks.dsack, context);
+  // What is SACKed beyond a hole is acknowledged with the echo of what came before the hole (RFC
+  // 7323 §4.3), which tells nothing about it.
+  const bool echoed =
+      segment.options.has_timestamps() && at_or_before(delivered.again_end, segment.ack);
+  const std::uint32_t tsecr = echoed ? segment.options.tsecr : 0;
   const bool moved = after(segment.ack, c.snd_una);
   if (!moved && delivered.bytes != 0 && st.dup_acks != 0xff) ++st.dup_acks;
   if (delivered.bytes != 0) rack_update(c, st, ls, delivered, tsecr, context);

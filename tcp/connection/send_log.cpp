@@ -41,9 +41,19 @@ static_assert(kLoggedRuns % 2 == 0);
   return low;
 }
 
+// What was noted long ago would seem to lie ahead once half the circle has gone by: a bulk transfer
+// has one SendState for as long as it lasts.
+void draw_near(const Connection& c, Seq& mark) {
+  constexpr std::int32_t kLongAgo = 1 << 30;
+  if (distance(mark, c.snd_una) > kLongAgo) mark = c.snd_una - 1;
+}
+
 }  // namespace
 
 void close_run(const Connection& c, SendState& st, Stamp at, const Context& context) {
+  draw_near(c, st.recover);
+  draw_near(c, st.ecn_recover);
+  draw_near(c, st.short_end);
   const Stamp most = us_to_stamps(c.srtt_us >> kRunsPerRoundTripShift);
   const bool goes_on = at - st.run_began <= most;
   const Stamp ended = st.sent_at;

@@ -96,6 +96,25 @@ TEST_F(Log, WithoutMemoryAllIsAsLateAsTheLast) {
   EXPECT_EQ(time_of(0), stamp_of(host_.now - 10ms));
 }
 
+// 2 GB later what was noted at the beginning must not lie ahead: short segments would wait for
+// ever, and losses pass for old ones (RFC 9293 §3.7.4, RFC 6582 §3.2).
+TEST_F(Log, OldMarksStayBehind) {
+  SendState& st = host_.send();
+  st.short_end = st.recover = st.ecn_recover = host_.c.snd_una - 1;
+  for (int i = 0; i < 5; ++i) {
+    for (int piece = 0; piece < 2; ++piece) {
+      send(0x1000'0000);
+      host_.now += 2ms;
+    }
+    acknowledge(0x1fff'0000);
+    host_.now += 2ms;
+    send(0xffff);
+    EXPECT_FALSE(after(st.short_end, host_.c.snd_una)) << i;
+    EXPECT_TRUE(after(host_.c.snd_una, st.recover)) << i;
+    EXPECT_TRUE(after(host_.c.snd_una, st.ecn_recover)) << i;
+  }
+}
+
 TEST_F(Log, GoesWithTheLastByte) {
   for (int i = 0; i < 5; ++i) {
     send(1000);
