@@ -157,7 +157,7 @@ if $all; then install_sections test-all; fi
 mkdir -p "$logs"
 
 if build dev; then
-  if $all; then run_tests dev "${seeds:-5000}"; else run_tests dev "${seeds:-1000}"; fi
+  if $all; then run_tests dev "${seeds:-10000}"; else run_tests dev "${seeds:-1000}"; fi
   run_interop
 fi
 if $all; then
