@@ -82,10 +82,6 @@ tally() {
 }
 
 run_interop() {
-  if ! ctest --preset dev -N -L interop | grep -q 'Test *#'; then
-    say "interop: there are no tests yet"
-    return 0
-  fi
   say "interop: testing against the kernel (as root)"
   local -a root=()
   if [ "$(id -u)" -ne 0 ]; then
