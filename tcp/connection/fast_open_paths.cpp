@@ -51,14 +51,15 @@ const FastOpenPath* FastOpenPaths::find(const FourTuple& tuple, Instant now) {
 
 FastOpenPath* FastOpenPaths::find_or_make(const FourTuple& tuple, Instant now) {
   if (paths_.data() == nullptr) return nullptr;
-  FastOpenPath* place = nullptr;
-  for (FastOpenPath& path : set_of(tuple)) {
+  const auto set = set_of(tuple);
+  FastOpenPath* place = &set[0];
+  for (FastOpenPath& path : set) {
     if (is_of(path, tuple)) {
       path.used_s = seconds_of(now);
       return &path;
     }
     // What holds nothing was never used, so it is the oldest.
-    if (place == nullptr || path.used_s < place->used_s) place = &path;
+    if (path.used_s < place->used_s) place = &path;
   }
   if (place->remote_port == 0) ++used_;
   *place = FastOpenPath{};

@@ -408,8 +408,9 @@ Resend next_resend(const Connection& c, const SendState& st, const Context& cont
     }
     // The last segment, as it was cut if SND.UNA lies where one begins.
     const std::uint32_t text = flight - fin;
-    const std::uint32_t rest = text % c.mss;
-    const std::uint32_t last = text == 0 ? 0 : (rest == 0 ? c.mss : rest);
+    const std::uint32_t mss = std::max<std::uint32_t>(c.mss, 1);
+    const std::uint32_t rest = text % mss;
+    const std::uint32_t last = text == 0 ? 0 : (rest == 0 ? mss : rest);
     next = {true, false, c.snd_una + (text - last), last + fin};
   } else if (const auto lost = next_to_resend(ls.board, context.stores);
              lost && (ls.force || (ls.frto == Frto::off && !ls.alone))) {
