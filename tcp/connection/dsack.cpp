@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tcp/connection/ack_policy.h"
+#include "tcp/connection/emission.h"
 #include "tcp/connection/unread.h"
 
 namespace millrace::tcp {
@@ -37,8 +38,7 @@ void add_dsack(Connection& c, const Context& context, SegmentOut& out) {
   const bool held = out.options.sack_count != 0 && at_or_after(twice.left, sack[0].left) &&
                     at_or_before(twice.right, sack[0].right);
   if (!old && !held) return;
-  const std::uint8_t limit = c.has(Connection::kTimestamps) ? 3 : kMaxSackBlocks;
-  const auto kept = std::min<std::uint8_t>(out.options.sack_count, limit - 1);
+  const auto kept = std::min<std::uint8_t>(out.options.sack_count, most_sack_blocks(c) - 1);
   std::copy_backward(sack.begin(), sack.begin() + kept, sack.begin() + kept + 1);
   sack[0] = twice;
   out.options.sack_count = static_cast<std::uint8_t>(kept + 1);

@@ -17,8 +17,8 @@ namespace millrace::tcp {
 std::uint32_t sack_option_bytes(const Connection& c, const Context& context) {
   if (!c.has(Connection::kSack)) return 0;
   const ReceiveState& r = context.stores.receive[c.receive];
-  const std::uint32_t limit = c.has(Connection::kTimestamps) ? 3 : kMaxSackBlocks;
-  const std::uint32_t blocks = std::min(reassembly_of(r, context.stores).range_count, limit);
+  const std::uint32_t blocks =
+      std::min<std::uint32_t>(reassembly_of(r, context.stores).range_count, most_sack_blocks(c));
   const std::uint32_t bytes = 4 + 8 * blocks;
   return std::min(bytes, std::uint32_t{c.mss} / 2);
 }
@@ -32,9 +32,8 @@ Seq next_ack(const Connection& c, const Context& context) {
 
 void add_sack(const Connection& c, const Context& context, SegmentOut& out) {
   if (!c.has(Connection::kSack)) return;
-  const std::size_t limit = c.has(Connection::kTimestamps) ? 3 : kMaxSackBlocks;
-  out.options.sack_count =
-      fill_sack(context.stores.receive[c.receive], context.stores, limit, out.options.sack);
+  out.options.sack_count = fill_sack(context.stores.receive[c.receive], context.stores,
+                                     most_sack_blocks(c), out.options.sack);
 }
 
 void fill_header(Connection& c, Seq seq, std::uint8_t flags, const Context& context,

@@ -20,6 +20,11 @@ namespace millrace::tcp {
   return c.receive != kNil && context.stores.receive[c.receive].reassembly != kNil;
 }
 
+/// SACK blocks that have room beside the other options (RFC 2018 §3).
+[[nodiscard]] inline std::uint8_t most_sack_blocks(const Connection& c) {
+  return c.has(Connection::kTimestamps) ? 3 : kMaxSackBlocks;
+}
+
 /// Bytes that SACK blocks take from the payload of a full segment; only while there is a gap.
 [[nodiscard]] std::uint32_t sack_option_bytes(const Connection& c, const Context& context);
 

@@ -339,8 +339,8 @@ bool take_timeout(Connection& c, SendState& st, bool first, const Context& conte
     if (was == LossPhase::recovery) ++context.counters.TCPSackRecoveryFail;
   }
   const bool reduce = first && was != LossPhase::recovery;
-  congestion_on_timeout(context.config.congestion, c.congestion,
-                        std::min(flight_bytes(c), c.congestion.cwnd), c.mss, reduce, context.now);
+  congestion_on_timeout(context.config.congestion, c.congestion, flight_for_congestion(c), c.mss,
+                        reduce, context.now);
   note_reduction(c, st);
   ls.frto = was == LossPhase::open && first ? Frto::resent : Frto::off;
   ls.phase = LossPhase::loss;
@@ -399,9 +399,7 @@ Resend next_resend(const Connection& c, const SendState& st, const Context& cont
   Resend next;
   if (ls.tlp.due) {
     const std::uint32_t unsent = st.queued_bytes + fin > flight ? st.queued_bytes - flight : 0;
-    // Nagle's algorithm rules here as well (RFC 9293 §3.7.4).
-    const bool held = unsent < c.mss && after(st.short_end, c.snd_una) &&
-                      !c.has(Connection::kNodelay | Connection::kFinQueued);
+    const bool held = unsent < c.mss && nagle_holds(c, st);
     if (unsent != 0 && c.snd_wnd > flight && !held) {
       next = {true, true, c.snd_nxt, std::min({unsent, std::uint32_t{c.mss}, c.snd_wnd - flight})};
       return next;

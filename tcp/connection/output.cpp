@@ -51,13 +51,6 @@ struct Plan {
   return burst > mss ? burst - burst % mss : mss;
 }
 
-// Nagle's algorithm (RFC 9293 §3.7.4) as Minshall amended it and others run it: a short segment
-// waits while another short one is in flight. So at most one is, but the end of a large write need
-// not wait for an ACK that the peer delays.
-[[nodiscard]] bool nagle_holds(const Connection& c, const SendState& st) {
-  return after(st.short_end, c.snd_una) && !c.has(Connection::kNodelay | Connection::kFinQueued);
-}
-
 // What of the queue may go now: new data, or data again after a timeout.
 [[nodiscard]] Plan plan_data(const Connection& c, const SendState& st, const Context& context) {
   const Seq from = st.resending ? st.resend_next : c.snd_nxt;

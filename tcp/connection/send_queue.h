@@ -67,6 +67,13 @@ inline std::uint32_t gather(const SendState& st, const Stores& stores, QueuePosi
   at.offset += bytes;
   return bytes;
 }
+/// Nagle's algorithm (RFC 9293 §3.7.4) as Minshall amended it and others run it: a short segment
+/// waits while another short one is in flight. So at most one is, but the end of a large write need
+/// not wait for an ACK that the peer delays.
+[[nodiscard]] inline bool nagle_holds(const Connection& c, const SendState& st) {
+  return after(st.short_end, c.snd_una) && !c.has(Connection::kNodelay | Connection::kFinQueued);
+}
+
 /// `bytes` from SND.UNA on have been acknowledged.
 void drop_acknowledged(SendState& st, Stores& stores, std::uint32_t bytes);
 
