@@ -6,6 +6,7 @@
 #include <chrono>
 #include <random>
 
+#include "tcp/connection/dsack.h"
 #include "tcp/connection/reassembly.h"
 #include "tests/tcp/connection/host.h"
 
@@ -191,6 +192,19 @@ TEST(Reassembly, PoolRunsDryWithoutHarm) {
     (void)h.flush();
     EXPECT_TRUE(h.cold_is_empty());
   }
+}
+
+TEST(Sack, NoDsackOfWhatWasForgotten) {  // it would read as a SACK of text that is not there
+  Host h = established();
+  (void)h.input(at(h, 100, pattern(10)));
+  (void)h.flush();
+  (void)h.input(at(h, 100, pattern(10)));
+  ASSERT_TRUE(owes_dsack(h.c, h.context()));
+  forget_out_of_order(h.stores.receive[h.c.receive], h.stores);
+  const std::vector<Segment> sent = h.flush();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].options.sack_count, 0);
+  EXPECT_TRUE(h.cold_is_empty());
 }
 
 TEST(Sack, LatestArrivalComesFirst) {  // RFC 2018 §4

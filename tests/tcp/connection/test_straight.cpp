@@ -209,6 +209,22 @@ TEST(KeptSendState, BeginsAnewForTheNextQueue) {
   EXPECT_EQ(h.stores.send.live(), 1U);
 }
 
+// A connection of many small exchanges has one SendState for all: what it noted of an earlier one
+// must not lie ahead of a later one.
+TEST(KeptSendState, ForgetsTheMarksOfBefore) {
+  Host h;
+  h.establish();
+  ASSERT_EQ(h.write("question"), 8U);
+  ASSERT_EQ(h.flush().size(), 1U);
+  SendState& st = h.send();
+  st.recover = st.ecn_recover = st.short_end = h.c.snd_nxt + 1000;
+  ASSERT_EQ(h.input(h.peer("answer")), Drop::none);
+  ASSERT_EQ(h.stores.send.live(), 1U);
+  EXPECT_TRUE(before(st.recover, h.c.snd_una));
+  EXPECT_TRUE(before(st.ecn_recover, h.c.snd_una));
+  EXPECT_FALSE(after(st.short_end, h.c.snd_una));
+}
+
 TEST(KeptSendState, GoesWithTheFlushThatFindsNoAnswer) {
   TcpConfig config;
   config.keepalive = true;
