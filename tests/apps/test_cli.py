@@ -136,7 +136,7 @@ def test_the_reference_is_true(run):
 def test_a_loopback_begins_with_known_neighbours(run, tmp_path, family):
     """More connections at the first moment than may wait for an address: none has to."""
     result = tmp_path / "result.json"
-    done = run("loopback", "--rate", "4M", "--connections", "20k", "--duration", "5ms",
+    done = run("loopback", "--rate", "4M", "--connections", "20k", "--duration", "100ms",
                "--no-hugepages", "--json", str(result), *family)
     assert done.returncode in (0, 4), done.stderr
     end = json.loads(result.read_text())["end"]
