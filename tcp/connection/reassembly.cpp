@@ -84,11 +84,19 @@ void copy_hole(Reassembly& q, Stores& stores, Seq left, Seq right, Seq seq,
   return true;
 }
 
-void remember_recent(Reassembly& q, Seq left) {
-  std::uint32_t n = std::min<std::uint32_t>(q.recent_count, kMaxSackBlocks - 1);
-  for (; n > 0; --n) q.recent[n] = q.recent[n - 1];
+// Puts `left` at the head of the latest arrivals. Those within `whole`, its range by now, say
+// nothing more: what is remembered are different ranges, so that one burst does not push the
+// others out.
+void remember_recent(Reassembly& q, Seq left, const Range& whole) {
+  std::array<Seq, kMaxSackBlocks> others;
+  std::uint32_t n = 0;
+  for (std::uint32_t i = 0; i < q.recent_count; ++i) {
+    const bool inside = at_or_before(whole.left, q.recent[i]) && before(q.recent[i], whole.right);
+    if (!inside && n < kMaxSackBlocks - 1) others[n++] = q.recent[i];
+  }
   q.recent[0] = left;
-  q.recent_count = std::min<std::uint32_t>(q.recent_count + 1, kMaxSackBlocks);
+  std::copy(others.begin(), others.begin() + n, q.recent.begin() + 1);
+  q.recent_count = n + 1;
 }
 
 [[nodiscard]] bool ensure_reassembly(ReceiveState& r, Stores& stores) {
@@ -198,7 +206,7 @@ bool keep_out_of_order(ReceiveState& r, Seq seq, std::span<const std::byte> byte
     return false;
   }
   merge(q, stores, first, last, seq, right, bytes);
-  remember_recent(q, seq);
+  remember_recent(q, seq, q.ranges[first]);
   return true;
 }
 
@@ -236,13 +244,19 @@ std::uint8_t fill_sack(const ReceiveState& r, Stores& stores, std::size_t limit,
   if (r.reassembly == kNil) return 0;
   const Reassembly& q = reassembly_of(r, stores);
   std::uint8_t count = 0;
+  const auto add = [&](const Range& range) {
+    const SackBlock block{range.left, range.right};
+    if (std::find(out.begin(), out.begin() + count, block) == out.begin() + count) {
+      out[count++] = block;
+    }
+  };
   for (std::uint32_t i = 0; i < q.recent_count && count < limit; ++i) {
     const std::uint32_t at = first_reaching(q, q.recent[i] + 1);
     if (at == q.range_count || after(q.ranges[at].left, q.recent[i])) continue;
-    const SackBlock block{q.ranges[at].left, q.ranges[at].right};
-    if (std::find(out.begin(), out.begin() + count, block) != out.begin() + count) continue;
-    out[count++] = block;
+    add(q.ranges[at]);
   }
+  // What the latest arrivals do not fill, the ranges next to the right edge do.
+  for (std::uint32_t i = q.range_count; i > 0 && count < limit; --i) add(q.ranges[i - 1]);
   return count;
 }
 

@@ -39,7 +39,8 @@ struct Reassembly {
 
   std::uint32_t range_count = 0;
   std::uint32_t page_count = 0;
-  std::array<Seq, kMaxSackBlocks> recent;  // left edges of the latest arrivals, latest first
+  std::array<Seq, kMaxSackBlocks> recent;  // left edges of the latest arrivals, latest first,
+                                           // one a range
   std::uint32_t recent_count = 0;
   std::array<Range, kMaxRanges> ranges;
   std::array<Page, kMaxPages> pages;
@@ -64,8 +65,9 @@ static_assert(sizeof(Reassembly) <= kBlockBytes);
 /// Forgets everything that is out of order.
 void forget_out_of_order(ReceiveState& r, Stores& stores);
 
-/// Blocks for the next ACK: first the range of the latest arrival, then those before it. At most
-/// `limit`; returns how many.
+/// Blocks for the next ACK (RFC 2018 §4): first the range of the latest arrival, then those of the
+/// arrivals before it, then others, as many as there are and fit. At most `limit`; returns how
+/// many.
 [[nodiscard]] std::uint8_t fill_sack(const ReceiveState& r, Stores& stores, std::size_t limit,
                                      std::array<SackBlock, kMaxSackBlocks>& out);
 

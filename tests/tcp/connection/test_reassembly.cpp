@@ -237,6 +237,31 @@ TEST(Sack, LatestArrivalComesFirst) {  // RFC 2018 §4
   EXPECT_TRUE(h.cold_is_empty());
 }
 
+TEST(Sack, ABurstInOneRangeDoesNotHideTheOthers) {  // RFC 2018 §4: as many blocks as fit
+  Host h = established();
+  for (std::uint32_t i = 0; i < 3; ++i) (void)h.input(at(h, 100 + i * 100, pattern(10)));
+  for (std::uint32_t i = 0; i < 6; ++i) (void)h.input(at(h, 310 + i * 10, pattern(10)));
+  const auto sent = h.flush();
+  ASSERT_EQ(sent.back().options.sack_count, 3);
+  EXPECT_EQ(sent.back().options.sack[0], (SackBlock{Seq(5301), Seq(5371)}));
+  EXPECT_EQ(sent.back().options.sack[1], (SackBlock{Seq(5201), Seq(5211)}));
+  EXPECT_EQ(sent.back().options.sack[2], (SackBlock{Seq(5101), Seq(5111)}));
+}
+
+TEST(Sack, RangesThatLeftTheLatestComeBackWhenThereIsRoom) {
+  Host h = established();
+  for (std::uint32_t i = 0; i < 6; ++i) (void)h.input(at(h, 600 - i * 100, pattern(10)));
+  (void)h.flush();  // the latest four begin at 100 to 400; those at 500 and 600 are not among them
+  (void)h.input(at(h, 0, pattern(310)));
+  const auto sent = h.flush();
+  ASSERT_GE(sent.back().options.sack_count, 3);
+  const auto& blocks = sent.back().options.sack;
+  const auto end = blocks.begin() + sent.back().options.sack_count;
+  for (const std::uint32_t left : {5401U, 5501U, 5601U}) {
+    EXPECT_NE(std::find(blocks.begin(), end, SackBlock{Seq(left), Seq(left + 10)}), end) << left;
+  }
+}
+
 TEST(Sack, AtMostThreeBesideTimestamps) {
   for (const bool timestamps : {false, true}) {
     Host h;
