@@ -62,6 +62,8 @@ std::string number(std::uint64_t n) { return std::to_string(n); }
 }  // namespace
 
 std::string Invariants::check(Instant now) {
+  paused_ = now - looked_ > kPause;
+  looked_ = now;
   if (seen_.size() < impl_.connections.touched()) seen_.resize(impl_.connections.touched());
   for (std::uint32_t i = 0; i < impl_.connections.touched(); ++i) {
     const Connection& c = impl_.connections[i];
@@ -201,11 +203,19 @@ std::string Invariants::check_congestion(const Connection& c, const Seen& seen) 
   const std::uint32_t fresh = tcp::bytes_between(seen.snd_nxt, c.snd_nxt);
   // A probe of the tail may carry a segment of new text, whatever cwnd says (RFC 8985 §7.3).
   const bool probe = fresh <= c.mss && probes_with_new_text(c);
-  if (flight > allowance && fresh > 1 && !probe) {  // a FIN alone is no burden
+  // After a pause a worker sends what it hears of first, and lets its timers fire after that.
+  const bool fired = paused_ && gone_back(c);
+  if (flight > allowance && fresh > 1 && !probe && !fired) {  // a FIN alone is no burden
     return "4: " + number(flight) + " in flight, " + number(fresh) + " of them new, with cwnd " +
            number(c.congestion.cwnd) + " and MSS " + number(c.mss);
   }
   return {};
+}
+
+/// The retransmission timer has taken all that is in flight for lost.
+bool Invariants::gone_back(const Connection& c) const {
+  if (c.send == kNil) return false;
+  return impl_.stores.send[c.send].resending || phase_of(c) == tcp::LossPhase::loss;
 }
 
 /// RFC 5681 §3.2, RFC 9438 §4.6: where loss was found the window is half of what was in flight, or

@@ -52,6 +52,7 @@ class Invariants {
   [[nodiscard]] bool cursor_is_right(const tcp::Connection& c, const tcp::SendState& s) const;
   [[nodiscard]] std::string check_congestion(const tcp::Connection& c, const Seen& seen) const;
   [[nodiscard]] std::string check_loss(const tcp::Connection& c, const Seen& seen) const;
+  [[nodiscard]] bool gone_back(const tcp::Connection& c) const;
   [[nodiscard]] bool probes_with_new_text(const tcp::Connection& c) const;
   [[nodiscard]] tcp::LossPhase phase_of(const tcp::Connection& c) const;
   [[nodiscard]] std::string check_scoreboard(const tcp::Connection& c, Instant now) const;
@@ -68,6 +69,10 @@ class Invariants {
   const tcp::EndpointImpl& impl_;
   const tcp::TcpConfig& config_;
   bool every_;
+  /// From here on a worker iterates several times before its timers fire.
+  static constexpr Duration kPause = 10ms;
+  Instant looked_{};
+  bool paused_ = false;  // before this look
   std::vector<Seen> seen_;
   TimeWaitWatch watch_;
 };

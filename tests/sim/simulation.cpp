@@ -215,6 +215,8 @@ void Simulation::poll(int side) {
   ++polls_;
   const Instant local = now_ + end.clock_offset;
   const bool busy = end.worker->poll(local);
+  const Duration lead = end.app->last_now() - now_;
+  if (end.leads.empty() || end.leads.back().second != lead) end.leads.emplace_back(now_, lead);
   Instant next = Instant::max();
   if (const auto deadline = end.worker->next_deadline(local)) {
     next = *deadline <= local ? now_ + kRetryStep : *deadline - end.clock_offset;

@@ -67,6 +67,7 @@ class Simulation {
     test::Random whim{0};
     Duration clock_offset{0};
     Instant next_poll = kStart;
+    std::vector<std::pair<Instant, Duration>> leads;  // since when its time is ahead by how much
     bool stalled = false;
     std::size_t polls = 0;
     std::uint64_t damaged_ipv4 = 0, damaged_segments = 0;  // taken by its port

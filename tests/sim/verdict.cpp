@@ -57,14 +57,17 @@ Instant Simulation::end_of_trouble() const {
   return end;
 }
 
-/// How far the clock of `side` leapt ahead between these two times: waiting ends as much earlier.
+/// How far the time of `side` leapt ahead between these two times: waiting ends as much earlier. Of
+/// a clock that jumps its worker believes as much as there was nothing to do.
 Duration Simulation::leapt(int side, Instant from, Instant to) const {
-  Duration sum{0};
-  for (const Fault& f : plan_.faults) {
-    const Instant at = kStart + f.at;
-    if (f.kind == FaultKind::clock_second && f.side == side && at >= from && at <= to) sum += 1s;
-  }
-  return sum;
+  const auto lead_at = [&](Instant at) {
+    Duration lead{0};
+    for (const auto& [since, ahead] : ends_[static_cast<std::size_t>(side)]->leads) {
+      if (since <= at) lead = ahead;
+    }
+    return lead;
+  };
+  return lead_at(to) - lead_at(from);
 }
 
 /// `side` waited in TIME-WAIT for less than its peer needed for its last FIN: 2MSL is shorter here

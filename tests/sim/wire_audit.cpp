@@ -5,7 +5,6 @@
 
 namespace millrace::sim {
 
-using tcp::Flags;
 using tcp::SegmentIn;
 using tcp::Seq;
 
@@ -69,7 +68,11 @@ std::uint32_t WireAudit::find(int side, const FrameView& view) {
 
 std::uint32_t WireAudit::sent(int side, std::span<const std::byte> frame, Instant now) {
   const auto view = view_frame(frame);
-  if (!view) return 0;
+  if (!view) {
+    // To all: nobody has answered those to the neighbour itself, or it was never known.
+    if ((frame[0] & std::byte{1}) != std::byte{}) asked_[static_cast<std::size_t>(side)] = now;
+    return 0;
+  }
   const std::uint32_t tag = find(side, *view);
   if (tag == 0) return 0;
   Flow& flow = flows_[tag - 1];
@@ -124,7 +127,7 @@ void WireAudit::delivered(int side, std::uint32_t tag, std::span<const std::byte
   const auto own = static_cast<std::size_t>(side);
   const Look look{*view, tag - 1, side, now, flow.way[own], flow.way[1 - own]};
   if (!whole) look.own.doubtful = true;
-  if (whole && !is_over(look)) {
+  if (whole && !is_over(look) && !is_stale(look)) {
     look.own.heard = now;
     look.own.tries = 0;
   }
@@ -147,10 +150,26 @@ void WireAudit::note_finished(const Look& look) {
   if (own.una == own.fin_end && own.arrived.whole() == all) own.finished = look.now;
 }
 
+/// Nothing of it is new, as the end itself has said: not acceptable, so its ACK is not heard (RFC
+/// 9293 §3.10.7.4, first check).
+bool WireAudit::is_stale(const Look& look) {
+  const SegmentIn& s = look.view.segment;
+  const Way& own = look.own;
+  return own.acking && !s.flags.syn() && before(s.seq, own.last_ack) &&
+         at_or_before(s.seq + s.length(), own.last_ack);
+}
+
 void WireAudit::hear_ack(const Look& look, bool whole) {
   const SegmentIn& s = look.view.segment;
   Way& own = look.own;
-  if (!s.flags.ack() || !own.begun) return;
+  if (!s.flags.ack() || !own.begun || is_stale(look)) return;
+  // So may this be, if what came before it was acceptable.
+  const std::uint64_t end = bytes_between(look.peer.iss, s.seq) + s.length();
+  const bool old = end < own.arrived.whole() || (s.length() != 0 && end == own.arrived.whole());
+  if (old && !s.flags.syn()) {
+    own.doubtful = true;
+    whole = false;
+  }
   const Seq edge = s.ack + (std::uint32_t{s.window} << (s.flags.syn() ? 0 : scale(look.peer, own)));
   const bool moved = after(edge, own.offered);
   if (moved) own.offered = edge;
@@ -159,13 +178,15 @@ void WireAudit::hear_ack(const Look& look, bool whole) {
   hear_sack(look, whole);
   if (after(s.ack, own.una)) {
     own.probed = false;
-    // Three duplicates and a partial ACK may come before the end had its turn.
+    // Three duplicates and a partial ACK may come before the end had its turn, or just after the
+    // one in which it sent two segments for the first two (RFC 3042).
     if (own.duplicates >= 3) {
       own.recovering = true;
-      own.recover = own.nxt;
+      own.recover = own.nxt + 2 * full_payload(look);
     }
     own.una = s.ack;
     own.duplicates = 0;
+    if (!exact(look.side)) note_silence(look);
     if (!is_over(look)) own.progress = look.now;
     while (!own.flight.empty() && at_or_before(own.flight.front().to, s.ack)) {
       own.flight.pop_front();
@@ -229,6 +250,7 @@ void WireAudit::hear_text(const Look& look, bool whole) {
   const Talk& talk = (*talks_[static_cast<std::size_t>(look.side)])[look.index];
   if (talk.phase != Talk::Phase::open || before(s.ack, own.una)) return;
   const Duration patience = config(look.side).delayed_ack + 20ms + neighbour_time_;
+  if (own.answer_by == Instant::max()) own.duty_since = look.now;
   own.answer_by = std::min(own.answer_by, look.now + patience);
   if (own.full_segments == 0) own.full_next = own.last_ack;
   const bool next = s.seq == own.full_next && from == whole_before;

@@ -117,6 +117,7 @@ class WireAudit {
     unsigned timeouts = 0;  // in a row, with nothing heard between
     Duration gap{0};
     // duty to answer
+    Instant duty_since{};
     Instant answer_by = Instant::max();
     Instant full_by = Instant::max();
     unsigned full_segments = 0;
@@ -126,6 +127,8 @@ class WireAudit {
     std::array<Way, 2> way;
     bool muddled = false;  // two incarnations of one plan: no more to be told apart
   };
+  /// How soon an end that has no answer asks for its neighbour's address again, and some more.
+  static constexpr Duration kAskAgain = 1100ms;
   /// One segment on its way out, with whose it is.
   struct Look {
     const FrameView& view;
@@ -146,6 +149,7 @@ class WireAudit {
   void check_stamps(const Look& look);
   void check_reset(const Look& look);
   void check_again(const Look& look);
+  void note_silence(const Look& look);
   void note_smaller_path(const Look& look);
   void check_sacked(const Look& look);
   void hear_sack(const Look& look, bool whole);
@@ -154,6 +158,7 @@ class WireAudit {
   void check_nagle(const Look& look);
   void check_duty(const Look& look);
   void note_sent(const Look& look);
+  [[nodiscard]] static bool is_stale(const Look& look);
   void hear_ack(const Look& look, bool whole);
   void hear_text(const Look& look, bool whole);
   void note_finished(const Look& look);
@@ -181,6 +186,7 @@ class WireAudit {
   std::array<bool, 2> exact_{};
   bool calm_ = true;            // no end has faults
   Duration neighbour_time_{0};  // how long an answer may wait for the neighbour's address
+  std::array<Instant, 2> asked_{Instant::min(), Instant::min()};  // and when one last asked for it
   std::vector<Flow> flows_;
   std::string complaint_;
 };

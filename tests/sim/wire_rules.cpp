@@ -19,6 +19,7 @@ std::string number(std::uint64_t n) { return std::to_string(n); }
 void WireAudit::check_sent(const Look& look) {
   check_duty(look);
   check_stamps(look);
+  note_smaller_path(look);
   if (look.view.segment.flags.ack()) {
     check_ack(look);
     check_edge(look);
@@ -186,15 +187,28 @@ std::uint32_t WireAudit::full_payload(const Look& look) const {
   return std::min<std::uint32_t>(stamps ? mss - 12 : mss, look.own.full_limit);
 }
 
-// A segment that goes again, cut for a smaller path (RFC 4821 §7.7), tells what is a full one from
-// now on. How often it went before frames do not tell: some were lost in the end itself.
-void WireAudit::note_smaller_path(const Look& look) {
-  const tcp::Options& o = look.view.segment.options;
-  // Three timeouts take this long at least. Where what goes again is short it does not show them.
+// Three timeouts take this long at least. Where what goes again is short it does not show them.
+void WireAudit::note_silence(const Look& look) {
   if (look.now - look.own.progress >= 6 * config(look.side).min_rto) look.own.narrowed = true;
+}
+
+// A segment that goes again, cut for a smaller path (RFC 4821 §7.7), tells what is a full one from
+// now on. How often it went before frames do not tell: some were lost in the end itself, perhaps
+// all, and new text is the first that one sees.
+void WireAudit::note_smaller_path(const Look& look) {
+  const SegmentIn& s = look.view.segment;
+  const tcp::Options& o = s.options;
+  if (s.payload.empty() || s.flags.syn()) return;
+  const bool again = before(s.seq, look.own.nxt);
+  if (!again && exact(look.side)) return;
+  note_silence(look);
+  const bool as_before =
+      std::any_of(look.own.flight.begin(), look.own.flight.end(),
+                  [&](const Sent& f) { return f.from == s.seq && f.to == s.seq + s.length(); });
+  if (!again || as_before) return;
   const std::uint32_t headers = (look.view.ipv6 ? 60U : 40U) + (o.has_timestamps() ? 12U : 0U);
   const std::uint32_t blocks = o.sack_count == 0 ? 0U : 4U + 8U * o.sack_count;
-  const std::size_t packet = headers + blocks + look.view.segment.payload.size();
+  const std::size_t packet = headers + blocks + s.payload.size();
   for (const std::uint32_t mtu : {look.view.ipv6 ? 1280U : 1024U, look.view.ipv6 ? 1280U : 552U}) {
     if (packet == mtu) look.own.full_limit = std::min(look.own.full_limit, mtu - headers);
   }
@@ -222,7 +236,6 @@ void WireAudit::check_sacked(const Look& look) {
 void WireAudit::check_again(const Look& look) {
   const SegmentIn& s = look.view.segment;
   Way& own = look.own;
-  if (before(s.seq, own.nxt)) note_smaller_path(look);
   if (s.length() == 0 || !exact(look.side)) return;
   const Seq end = s.seq + s.length();
   if (own.alone && after(end, own.una + full_payload(look) + 1)) {
@@ -279,6 +292,8 @@ void WireAudit::check_timeout(const Look& look, Duration gap) {
 // W9: called before the next segment either way.
 void WireAudit::check_duty(const Look& look) {
   Way& own = look.own;
+  // What waited for the neighbour's address may have been thrown away.
+  if (asked_[static_cast<std::size_t>(look.side)] >= own.duty_since - kAskAgain) return;
   if (look.now > own.answer_by) complain(look, "W9: nothing, where an ACK was due");
   if (look.now > own.full_by) complain(look, "W9: no ACK of two full segments");
 }
