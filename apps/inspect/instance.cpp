@@ -68,7 +68,14 @@ json connection(const tcp::ConnectionStatus& c) {
                  {"remote_port", c.tuple.remote_port},
                  {"unread_bytes", c.unread_bytes},
                  {"flight_bytes", c.flight_bytes},
+                 {"pipe_bytes", c.loss.pipe},
+                 {"sacked_bytes", c.loss.sacked},
+                 {"lost_bytes", c.loss.lost},
+                 {"retransmitted_bytes", c.loss.retransmitted},
+                 {"recovery", tcp::kLossPhaseNames[static_cast<std::size_t>(c.loss.phase)]},
+                 {"unanswered", c.unanswered},
                  {"unsent_bytes", c.unsent_bytes},
+                 {"congestion", tcp::congestion_name(c.congestion)},
                  {"mss", c.mss},
                  {"srtt_us", c.srtt_us},
                  {"rttvar_us", c.rttvar_us},
@@ -79,7 +86,8 @@ json connection(const tcp::ConnectionStatus& c) {
                  {"rcv_wnd_bytes", c.rcv_wnd_bytes},
                  {"timestamps", c.timestamps},
                  {"sack", c.sack},
-                 {"window_scaling", c.window_scaling}});
+                 {"window_scaling", c.window_scaling},
+                 {"ecn", c.ecn}});
   return object;
 }
 

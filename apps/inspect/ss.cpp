@@ -121,13 +121,27 @@ std::string_view brief_name(std::string_view long_state) {
 std::string details_of(const json& c) {
   if (!c.contains("mss")) return "";
   const auto number = [&](const char* key) { return c[key].get<std::uint64_t>(); };
-  return fmt::format(
-      "\t{}{}{}mss:{} rtt:{:.3f}/{:.3f} rto:{} cwnd:{} ssthresh:{} snd_wnd:{} rcv_wnd:{}\n",
-      c["timestamps"].get<bool>() ? "ts " : "", c["sack"].get<bool>() ? "sack " : "",
-      c["window_scaling"].get<bool>() ? "wscale " : "", number("mss"),
+  std::string line = "\t";
+  for (const auto& [key, word] : {std::pair{"timestamps", "ts "},
+                                  {"sack", "sack "},
+                                  {"ecn", "ecn "},
+                                  {"window_scaling", "wscale "}}) {
+    if (c[key].get<bool>()) line += word;
+  }
+  line += fmt::format(
+      "{} mss:{} rtt:{:.3f}/{:.3f} rto:{} cwnd:{} ssthresh:{} snd_wnd:{} rcv_wnd:{}",
+      c["congestion"].get<std::string>(), number("mss"),
       static_cast<double>(number("srtt_us")) / 1e3, static_cast<double>(number("rttvar_us")) / 1e3,
       number("rto_us") / 1000, number("cwnd_bytes"), number("ssthresh_bytes"),
       number("snd_wnd_bytes"), number("rcv_wnd_bytes"));
+  if (c["recovery"] != "open") line += fmt::format(" {}", c["recovery"].get<std::string>());
+  for (const auto& [key, word] : {std::pair{"unanswered", "unanswered"},
+                                  {"sacked_bytes", "sacked"},
+                                  {"lost_bytes", "lost"},
+                                  {"retransmitted_bytes", "resent"}}) {
+    if (number(key) != 0) line += fmt::format(" {}:{}", word, number(key));
+  }
+  return line + "\n";
 }
 
 }  // namespace

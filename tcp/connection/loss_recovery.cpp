@@ -504,8 +504,15 @@ void release_loss_state(SendState& st, Stores& stores) {
 LossFigures loss_figures(const Connection& c, const Context& context) {
   LossFigures f;
   f.pipe = flight_bytes(c);
-  if (c.send == kNil || context.stores.send[c.send].loss == kNil) return f;
-  const Scoreboard& board = context.stores.loss[context.stores.send[c.send].loss].board;
+  if (c.send == kNil) return f;
+  const SendState& st = context.stores.send[c.send];
+  if (st.loss == kNil) {  // by duplicate ACKs (recovery.h)
+    if (st.in_recovery) f.phase = LossPhase::recovery;
+    return f;
+  }
+  const LossState& loss = context.stores.loss[st.loss];
+  const Scoreboard& board = loss.board;
+  f.phase = loss.phase;
   f.sacked = board.sacked_bytes;
   f.lost = board.lost_bytes;
   f.retransmitted = board.retransmitted_bytes;

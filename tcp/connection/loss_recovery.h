@@ -10,6 +10,7 @@
 
 #include "tcp/connection/connection.h"
 #include "tcp/connection/context.h"
+#include "tcp/connection/loss_figures.h"
 #include "tcp/connection/loss_state.h"
 #include "tcp/connection/send_queue.h"
 #include "tcp/wire/segment.h"
@@ -60,10 +61,6 @@ void note_sent_new(Connection& c, SendState& st, std::uint32_t bytes, const Cont
 
 void release_loss_state(SendState& st, Stores& stores);
 
-/// In the manner of TCP_INFO, in bytes.
-struct LossFigures {
-  std::uint32_t pipe = 0, sacked = 0, lost = 0, retransmitted = 0;
-};
 [[nodiscard]] LossFigures loss_figures(const Connection& c, const Context& context);
 
 }  // namespace millrace::tcp

@@ -15,6 +15,7 @@
 #include "tcp/base/seq.h"
 #include "tcp/base/time.h"
 #include "tcp/congestion/congestion.h"
+#include "tcp/connection/loss_figures.h"
 
 namespace millrace::tcp {
 
@@ -92,10 +93,6 @@ struct Tlp {
   Seq end;
   std::uint32_t tsval = 0;  // of the probe
 };
-
-/// Open: nothing is lost. Recovery: fast recovery until SND.UNA reaches `recover` (RFC 6675). Loss:
-/// the same after a timeout.
-enum class LossPhase : std::uint8_t { open, recovery, loss };
 
 struct alignas(64) LossState {
   Scoreboard board;

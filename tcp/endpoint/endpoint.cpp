@@ -8,6 +8,7 @@
 #include <new>
 
 #include "tcp/connection/calls.h"
+#include "tcp/connection/loss_recovery.h"
 #include "tcp/connection/timers.h"
 #include "tcp/endpoint/config_check.h"
 #include "tcp/endpoint/impl.h"
@@ -102,12 +103,15 @@ namespace {
   s.snd_wnd_bytes = c.snd_wnd;
   s.rcv_wnd_bytes = c.rcv_wnd();
   s.flight_bytes = flight_bytes(c);
+  s.loss = loss_figures(c, context);
   s.unsent_bytes = unsent_bytes(c, context);
   s.unacked_bytes = unacked_bytes(c, context);
   s.unread_bytes = static_cast<std::uint32_t>(unconsumed_bytes(e, index, c));
   s.timestamps = c.has(Connection::kTimestamps);
   s.sack = c.has(Connection::kSack);
   s.window_scaling = c.window_scales != 0;
+  s.ecn = c.has(Connection::kEcn);
+  s.congestion = context.config.congestion;
   s.profile = c.profile;
   if (c.send != kNil) {
     const SendState& st = context.stores.send[c.send];

@@ -22,6 +22,7 @@
 #include "tcp/base/state.h"
 #include "tcp/base/time.h"
 #include "tcp/connection/config.h"
+#include "tcp/connection/loss_figures.h"
 #include "tcp/endpoint/app.h"
 #include "tcp/endpoint/tuple_hash.h"
 #include "tcp/wire/segment.h"
@@ -112,10 +113,12 @@ struct ConnectionStatus {
   std::uint32_t snd_wnd_bytes = 0;
   std::uint32_t rcv_wnd_bytes = 0;
   std::uint32_t flight_bytes = 0;
+  LossFigures loss;
   std::uint32_t unsent_bytes = 0;
   std::uint32_t unacked_bytes = 0;  // queued, sent or not
   std::uint32_t unread_bytes = 0;   // lent and not consumed included
-  bool timestamps = false, sack = false, window_scaling = false;
+  bool timestamps = false, sack = false, window_scaling = false, ecn = false;
+  CongestionAlgorithm congestion{};
   std::uint8_t profile = 0;
   std::uint8_t unanswered = 0;             // retransmissions and probes in a row
   SoftError soft_error = SoftError::none;  // of what is in flight

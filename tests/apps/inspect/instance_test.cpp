@@ -138,7 +138,7 @@ TEST_F(InstanceTest, ConnectionsComeInSlices) {
   }
   EXPECT_EQ(ports.size(), kConnections);
   EXPECT_GE(slices, 3U);
-  EXPECT_NE(text.find("198.18.0.1:7\n\tts sack wscale mss:"), std::string::npos)
+  EXPECT_NE(text.find("198.18.0.1:7\n\tts sack wscale cubic mss:"), std::string::npos)
       << text.substr(0, 400);
 }
 

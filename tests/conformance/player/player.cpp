@@ -630,7 +630,7 @@ class Player {
 
   [[nodiscard]] static std::uint64_t field(const tcp::ConnectionStatus& s,
                                            const std::string& name) {
-    const std::array<std::pair<std::string_view, std::uint64_t>, 13> fields{{
+    const std::array<std::pair<std::string_view, std::uint64_t>, 17> fields{{
         {"cwnd", s.cwnd_bytes},
         {"ssthresh", s.ssthresh_bytes},
         {"rto", s.rto_us},
@@ -640,6 +640,10 @@ class Player {
         {"snd_wnd", s.snd_wnd_bytes},
         {"rcv_wnd", s.rcv_wnd_bytes},
         {"flight", s.flight_bytes},
+        {"pipe", s.loss.pipe},
+        {"sacked", s.loss.sacked},
+        {"lost", s.loss.lost},
+        {"resent", s.loss.retransmitted},
         {"unsent", s.unsent_bytes},
         {"unread", s.unread_bytes},
         {"sack", s.sack ? 1 : 0},
