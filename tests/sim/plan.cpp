@@ -154,6 +154,24 @@ void draw_congestion(Plan& p) {
   }
 }
 
+/// Likewise, in half of the runs, in some of them at one end alone. Not where a wire repeats frames
+/// and tuples are used again: a copy of a SYN with text that outlives its connection opens the
+/// next, whose application gets the text of the last (RFC 7413 §2.1).
+void draw_fast_open(Plan& p) {
+  Random r(p.seed ^ 0x666f'0000);
+  bool on = r.chance(0.5);
+  const bool repeats = p.way[0].duplicate > 0 || p.way[1].duplicate > 0;
+  for (const ConnectionPlan& c : p.connections) on = on && !(repeats && c.after);
+  for (EndPlan& e : p.end) {
+    e.tcp.fast_open = r.chance(0.9) && on;
+    e.tcp.fast_open_backlog = static_cast<std::uint16_t>(r.magnitude(1, 256));
+  }
+  // Who comes later knows a cookie.
+  for (ConnectionPlan& c : p.connections) {
+    if (on && !c.after && r.chance(0.5)) c.open_at = ns(r.below(8'000'000'000));
+  }
+}
+
 }  // namespace
 
 Duration Fault::length() const {
@@ -224,6 +242,7 @@ Plan make_plan(std::uint64_t seed) {
   }
   draw_ecn(p);
   draw_congestion(p);
+  draw_fast_open(p);
   return p;
 }
 
@@ -239,13 +258,14 @@ std::string Plan::describe() const {
         << w.reorder << " by " << to_us(w.reorder_delay) << " us, duplicate " << w.duplicate
         << ", corrupt " << w.corrupt << ", mark " << w.mark << "\n    mtu " << e.tcp.mtu << ", "
         << tcp::congestion_name(e.tcp.congestion) << ", ts " << e.tcp.timestamps << ", ws "
-        << e.tcp.window_scaling << ", sack " << e.tcp.sack << ", buffers " << e.tcp.receive_buffer
-        << "/" << e.tcp.send_buffer << ", delack " << to_us(e.tcp.delayed_ack) << " us, nagle "
-        << e.tcp.nagle << ", 2msl " << to_us(e.tcp.two_msl) << " us, burst "
-        << e.tcp.max_segment_burst << ", tx_checksum " << e.tx_checksum << ", tso " << e.tx_tso
-        << ", rx_checksums " << e.rx_checksums << ", pieces " << e.rx_piece_bytes << ", hold "
-        << e.hold_tx_frames << ", scarcity " << e.scarcity << ", reuse "
-        << static_cast<int>(e.reuse) << ", overflow " << static_cast<int>(e.overflow);
+        << e.tcp.window_scaling << ", sack " << e.tcp.sack << ", fast open " << e.tcp.fast_open
+        << ", buffers " << e.tcp.receive_buffer << "/" << e.tcp.send_buffer << ", delack "
+        << to_us(e.tcp.delayed_ack) << " us, nagle " << e.tcp.nagle << ", 2msl "
+        << to_us(e.tcp.two_msl) << " us, burst " << e.tcp.max_segment_burst << ", tx_checksum "
+        << e.tx_checksum << ", tso " << e.tx_tso << ", rx_checksums " << e.rx_checksums
+        << ", pieces " << e.rx_piece_bytes << ", hold " << e.hold_tx_frames << ", scarcity "
+        << e.scarcity << ", reuse " << static_cast<int>(e.reuse) << ", overflow "
+        << static_cast<int>(e.overflow);
   }
   for (const Fault& f : faults) {
     out << "\n  fault " << kFaultNames[static_cast<std::size_t>(f.kind)] << " on end " << f.side

@@ -43,7 +43,7 @@ tcp::EndpointConfig endpoint_config(const Plan& plan, int side) {
   c.time_wait_reuse = p.reuse;
   c.time_wait_overflow = p.overflow;
   c.profiles = {p.tcp};
-  c.secrets = {key(), key(), key(), key()};
+  c.secrets = {key(), key(), key(), key(), key()};
   return c;
 }
 

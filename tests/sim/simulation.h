@@ -97,6 +97,7 @@ class Simulation {
   [[nodiscard]] std::string judge_bytes(std::size_t index, int side) const;
   [[nodiscard]] std::string unexcused(std::size_t index, int side) const;
   [[nodiscard]] bool reset_is_right(std::size_t index, int side) const;
+  [[nodiscard]] bool ended_early(std::size_t index, int side) const;
   [[nodiscard]] bool silence_is_right(std::size_t index, int side) const;
   [[nodiscard]] Duration leapt(int side, Instant from, Instant to) const;
   [[nodiscard]] bool stayed_too_short(std::size_t index, int side) const;

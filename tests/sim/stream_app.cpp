@@ -12,6 +12,13 @@ using tcp::Event;
 using tcp::EventKind;
 using Phase = Talk::Phase;
 
+namespace {
+
+/// The word of a connection that was accepted a second time: nobody talks on it.
+constexpr std::uint32_t kOnceMore = 0xffff'ffff;
+
+}  // namespace
+
 StreamApp::StreamApp(const Plan& plan, int side, const Host& own, const Host& peer, PortBook& ports,
                      const Instant& clock)
     : plan_(plan),
@@ -142,6 +149,7 @@ void StreamApp::on_event(tcp::Endpoint& endpoint, const Event& e, Instant now) {
   }
   // An event that was recorded before set_user() still carries the word from before.
   const std::size_t index = endpoint.user(e.connection);
+  if (index == kOnceMore) return;
   if (index >= talks_.size() || !(talks_[index].id == e.connection)) {
     complain(index, "event for a connection that is not ours");
     return;
@@ -190,6 +198,12 @@ void StreamApp::on_accepted(tcp::Endpoint& endpoint, const Event& e, Instant now
     return;
   }
   const std::size_t index = found->second;
+  if (talks_[index].phase == Phase::closed && plan_.end[side_].tcp.fast_open) {
+    // It ended before the handshake did, the peer has not heard of that and asks again.
+    endpoint.set_user(e.connection, kOnceMore);
+    endpoint.abort(e.connection);
+    return;
+  }
   if (talks_[index].phase != Phase::unborn) {
     complain(index, "accepted twice");
     return;

@@ -46,6 +46,7 @@ class TimeWaitWatch {
   bool every_;
   std::vector<Watched> watched_;
   std::uint64_t recycled_ = 0;
+  std::uint64_t early_ = 0;  // accepted by Fast Open until the last look
 };
 
 }  // namespace millrace::sim

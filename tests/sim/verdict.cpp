@@ -101,6 +101,14 @@ bool Simulation::reset_is_right(std::size_t index, int side) const {
   return peer.over <= t.over;
 }
 
+/// `side` accepted by Fast Open, and broke off before its peer knew that it was there.
+bool Simulation::ended_early(std::size_t index, int side) const {
+  const Talk& t = talk(index, side);
+  const Talk& peer = talk(index, 1 - side);
+  const bool broke_off = t.reason == CloseReason::aborted || t.reason == CloseReason::unread_data;
+  return plan_.end[0].tcp.fast_open && plan_.end[1].tcp.fast_open && broke_off && !peer.connected;
+}
+
 /// An end that gives up has heard nothing although it asked, and there is a reason for that.
 bool Simulation::silence_is_right(std::size_t index, int side) const {
   const Talk& t = talk(index, side);
@@ -146,8 +154,10 @@ std::string Simulation::unexcused(std::size_t index, int side) const {
       break;
     case CloseReason::refused:
       // Somebody always listens, but not on the port of a simultaneous open.
-      right = c.simultaneous && (peer.phase == Talk::Phase::unborn || peer.began > t.began ||
-                                 (peer.phase == Talk::Phase::closed && peer.over <= t.over));
+      right = ended_early(index, 1 - side) && peer.over <= t.over;
+      right =
+          right || (c.simultaneous && (peer.phase == Talk::Phase::unborn || peer.began > t.began ||
+                                       (peer.phase == Talk::Phase::closed && peer.over <= t.over)));
       break;
     case CloseReason::keepalive:
       right = silence_is_right(index, side);

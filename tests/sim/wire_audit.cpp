@@ -98,14 +98,23 @@ void WireAudit::begin(const Look& look, Flow& flow) {
   Way& own = look.own;
   if (own.begun && s.seq != own.iss) flow.muddled = true;
   // A late copy of an earlier incarnation's SYN found the listener free, and is answered.
-  if (s.flags.ack() && look.peer.begun && s.ack != look.peer.iss + 1) flow.muddled = true;
+  const std::uint32_t acked = bytes_between(look.peer.iss + 1, s.ack);
+  if (s.flags.ack() && look.peer.begun && acked > look.peer.syn_text) flow.muddled = true;
   if (!own.begun) {
     own.begun = true;
     own.iss = own.una = own.nxt = s.seq;
     own.nxt += 1;
     own.syn = s.options;
     own.offered = s.seq + 1;
+    // Text may follow a SYN-ACK at once (RFC 7413 §4.2.2).
+    if (s.flags.ack() && config(look.side).fast_open) own.offered += own.syn_window;
     own.recover = s.seq;
+  }
+  const auto text = static_cast<std::uint32_t>(s.payload.size());
+  own.syn_text = std::max(own.syn_text, text);
+  if (text != 0 && !config(look.side).fast_open) complain(look, "W4: a SYN with text");
+  if (!pattern_.matches(look.index, look.side, 0, s.payload)) {
+    complain(look, "W4: other bytes in the SYN than the stream has");
   }
   const unsigned limit = 1U + config(look.side).syn_retries;
   if (++own.syns > limit + own.syns_heard) complain(look, "W12: one SYN more than it may");
@@ -135,7 +144,10 @@ void WireAudit::delivered(int side, std::uint32_t tag, std::span<const std::byte
     look.own.answer_by = look.own.full_by = Instant::max();
     return;
   }
-  if (view->segment.flags.syn()) ++look.own.syns_heard;
+  if (view->segment.flags.syn()) {
+    ++look.own.syns_heard;
+    look.own.syn_window = view->segment.window;
+  }
   if (flow.muddled) return;
   check_duty(look);
   hear_ack(look, whole);
@@ -185,6 +197,7 @@ void WireAudit::hear_ack(const Look& look, bool whole) {
       own.recover = own.nxt + 2 * full_payload(look);
     }
     own.una = s.ack;
+    own.nxt = tcp::later_of(own.nxt, s.ack);  // text of the SYN counts where it was taken
     own.duplicates = 0;
     if (!exact(look.side)) note_silence(look);
     if (!is_over(look)) own.progress = look.now;

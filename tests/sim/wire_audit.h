@@ -101,10 +101,12 @@ class WireAudit {
     tcp::Seq short_end;
     bool has_short = false;
     unsigned syns = 0;
+    std::uint32_t syn_text = 0;  // Fast Open: bytes that went with the SYN
     // heard
     tcp::Seq una, offered;
     ByteSet arrived;  // of the peer's stream
     unsigned duplicates = 0, syns_heard = 0;
+    std::uint16_t syn_window = 0;  // of the SYN that was heard last, never scaled
     bool echo_known = false;
     std::uint32_t echo = 0;
     std::vector<std::pair<tcp::Seq, std::uint32_t>> early_stamps;
