@@ -97,6 +97,8 @@ void WireAudit::begin(const Look& look, Flow& flow) {
   const SegmentIn& s = look.view.segment;
   Way& own = look.own;
   if (own.begun && s.seq != own.iss) flow.muddled = true;
+  if (own.begun && s.seq != own.last_syn) own.syns = own.syns_heard = 0;
+  own.last_syn = s.seq;
   // A late copy of an earlier incarnation's SYN found the listener free, and is answered.
   const std::uint32_t acked = bytes_between(look.peer.iss + 1, s.ack);
   if (s.flags.ack() && look.peer.begun && acked > look.peer.syn_text) flow.muddled = true;
@@ -136,7 +138,8 @@ void WireAudit::delivered(int side, std::uint32_t tag, std::span<const std::byte
   const auto own = static_cast<std::size_t>(side);
   const Look look{*view, tag - 1, side, now, flow.way[own], flow.way[1 - own]};
   if (!whole) look.own.doubtful = true;
-  if (whole && !is_over(look) && !is_stale(look)) {
+  const bool again = view->segment.flags.syn() && look.own.synchronized;
+  if (whole && !is_over(look) && !is_stale(look) && !again) {
     look.own.heard = now;
     look.own.tries = 0;
   }
@@ -209,13 +212,14 @@ void WireAudit::hear_ack(const Look& look, bool whole) {
   }
 }
 
-/// What was told before now.
+/// What was told long enough ago to have had its turn among all that came at once.
 void WireAudit::heed_sacks(Way& own, Instant now) {
-  if (own.told_at == now) return;
-  for (const auto& [left, right] : own.told) {
-    own.sacked.add(bytes_between(own.iss, left), bytes_between(own.iss, right));
-  }
-  own.told.clear();
+  constexpr Duration kTurn = 50us;
+  std::erase_if(own.told, [&](const Told& t) {
+    if (now - t.at < kTurn) return false;
+    own.sacked.add(bytes_between(own.iss, t.block.left), bytes_between(own.iss, t.block.right));
+    return true;
+  });
 }
 
 /// What came, and when the latest of it can have been sent.
@@ -236,9 +240,7 @@ void WireAudit::hear_sack(const Look& look, bool whole) {
     if (!after(left, s.ack)) continue;
     came(left, right);
     if (!whole) continue;  // perhaps it was not heard
-    heed_sacks(own, look.now);
-    own.told.emplace_back(left, right);
-    own.told_at = look.now;
+    own.told.push_back({{left, right}, look.now});
   }
 }
 

@@ -72,6 +72,10 @@ class WireAudit {
     Instant at;
     tcp::Seq offered;  // the edge at that time
   };
+  struct Told {
+    tcp::SackBlock block;
+    Instant at;
+  };
   /// What one end of a connection has said and heard.
   struct Way {
     // said
@@ -90,9 +94,8 @@ class WireAudit {
     std::deque<Sent> flight;
     // SACK: what the peer has told to hold, and the latest that was sent of what came there
     ByteSet sacked;
-    ByteSet twice;                                    // what came here more than once
-    std::vector<std::pair<tcp::Seq, tcp::Seq>> told;  // at `told_at`: it may not have had its turn
-    Instant told_at{};
+    ByteSet twice;           // what came here more than once
+    std::vector<Told> told;  // lately: it may not have had its turn
     Instant delivered{};
     bool has_delivered = false;
     std::uint32_t full_limit = 0xffff'ffff;
@@ -100,7 +103,8 @@ class WireAudit {
     bool probed = false;    // the tail went again and nothing new was acknowledged since
     tcp::Seq short_end;
     bool has_short = false;
-    unsigned syns = 0;
+    unsigned syns = 0;  // of this number
+    tcp::Seq last_syn;
     std::uint32_t syn_text = 0;  // Fast Open: bytes that went with the SYN
     // heard
     tcp::Seq una, offered;

@@ -303,6 +303,8 @@ void WireAudit::check_nagle(const Look& look) {
   const SegmentIn& s = look.view.segment;
   Way& own = look.own;
   const std::uint32_t full = worthy_payload(look);
+  // What looks new may have gone before, unseen, and be a piece of it.
+  if (own.narrowed && !exact(look.side)) return;
   if (before(s.seq, own.nxt) && s.payload.size() + 40 >= full && before(s.seq, own.short_end) &&
       at_or_after(s.seq + s.length(), own.short_end)) {
     own.has_short = false;  // its bytes went again, and not alone
