@@ -6,16 +6,16 @@
 // 64 back. With --http the server is that of `millrace serve`, asked for /bytes/64, and the client
 // only counts bytes. Time is virtual (2 us an iteration), so that a run does the same work every
 // time: instructions come from callgrind as the difference of two run lengths
-// (bench/instructions.sh).
+// (bench/instructions.sh). Times are of the processor.
 //
 //   bench_echo_loopback --connections 20000 --requests 1 [--idle 100000] [--in-flight 32] [--ipv6]
 //                       [--http]
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <span>
 #include <string>
@@ -293,16 +293,16 @@ int run(const Options& options) {
   };
   poll_until([&] { return client.idle_ready(); });
   iterations = 0;
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();
   poll_until([&] { return client.done(); });
-  const std::chrono::duration<double, std::nano> spent = std::chrono::steady_clock::now() - begin;
+  const double spent_ns = 1e9 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   const auto total = static_cast<double>(options.connections);
   std::printf("%llu connections, %u requests each, %u idle beside: %.1f ns a connection",
               static_cast<unsigned long long>(options.connections), options.requests, options.idle,
-              spent.count() / total);
+              spent_ns / total);
   std::printf(", %.1f ns a request of %zu and %zu bytes; %llu iterations, %llu failed\n",
-              spent.count() / total / options.requests, request_of(options).size(),
-              client.reply_bytes(), static_cast<unsigned long long>(iterations),
+              spent_ns / total / options.requests, request_of(options).size(), client.reply_bytes(),
+              static_cast<unsigned long long>(iterations),
               static_cast<unsigned long long>(client.failed()));
   return client.failed() == 0 ? 0 : 1;
 }
