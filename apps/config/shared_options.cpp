@@ -80,7 +80,12 @@ void add_network_options(OptionSet& set, NetworkOptions& o) {
                o.routes, parse_route);
   set.value("vlan", "ID", "802.1Q tag of all frames (default: none)", o.vlan,
             count_between(1, 4094));
+  set.value("outer-vlan", "ID", "802.1ad tag before that of --vlan (default: none)", o.outer_vlan,
+            count_between(1, 4094));
   set.value("mtu", "BYTES", "largest IP packet (default 1500)", o.mtu, count_between(576, 9216));
+  set.value("ttl", "N", "hop limit of what TCP sends (default 64)", o.ttl, count_between(1, 255));
+  set.value("dscp", "N", "service class of what TCP sends, 0 to 63 (default 0)", o.dscp,
+            count_between(0, 63));
 }
 
 void add_machine_options(OptionSet& set, MachineOptions& o) {
@@ -189,17 +194,24 @@ Result<EndConfig> make_end(const NetworkOptions& network, const TcpOptions& tcp,
                  fmt::format("--mtu {} is too small for IPv6: expected 1280 or more", network.mtu),
                  "try --mtu 1280"};
   }
+  if (network.outer_vlan != 0 && network.vlan == 0) {
+    return Error{ErrorKind::usage, "--outer-vlan without --vlan: expected both tags or one",
+                 fmt::format("try --vlan {}", network.outer_vlan)};
+  }
   if (auto good = check_routes(network); !good) return good.error();
   EndConfig end;
   end.device = network.device;
   end.cores = cores;
   end.interface.mtu = network.mtu;
   if (network.vlan != 0) end.interface.vlan = network.vlan;
+  if (network.outer_vlan != 0) end.interface.outer_vlan = network.outer_vlan;
   end.interface.addresses = network.addresses;
   end.interface.routes = network.routes;
   end.interface.routes.insert(end.interface.routes.end(), network.gateways.begin(),
                               network.gateways.end());
   end.endpoint = make_endpoint(tcp, cores.size(), network.mtu, ipv6);
+  end.endpoint.profiles.front().ttl = network.ttl;
+  end.endpoint.profiles.front().dscp = network.dscp;
   return end;
 }
 

@@ -16,14 +16,17 @@
 
 namespace millrace {
 
-/// --device, --address, --gateway, --route, --vlan, --mtu.
+/// --device, --address, --gateway, --route, --vlan, --outer-vlan, --mtu, --ttl, --dscp.
 struct NetworkOptions {
   std::string device;
   std::vector<net::InterfaceAddress> addresses;
   std::vector<net::Route> gateways;
   std::vector<net::Route> routes;
-  std::uint16_t vlan = 0;  // 0: no tag
+  std::uint16_t vlan = 0;        // 0: no tag
+  std::uint16_t outer_vlan = 0;  // before the other
   std::uint16_t mtu = 1500;
+  std::uint8_t ttl = 64;
+  std::uint8_t dscp = 0;
 };
 void add_network_options(OptionSet& set, NetworkOptions& options);
 

@@ -21,7 +21,8 @@ _SUMS = ("ip.checksum.status", "tcp.checksum.status", "udp.checksum.status", "ic
 # that protocol, and call our bytes malformed.
 _PROTOCOLS = {"_ws.expert", "_ws.malformed", "_ws.short", "arp", "data", "data-text-lines", "eth",
               "ethertype", "frame", "http", "icmp", "icmpv6", "ip", "ipv6", "ipv6.dstopts",
-              "ipv6.fraghdr", "ipv6.hopopts", "ipv6.routing", "llc", "media", "tcp", "udp", "vlan"}
+              "ipv6.fraghdr", "ipv6.hopopts", "ieee8021ad", "ipv6.routing", "llc", "media", "tcp",
+              "udp", "vlan"}
 _BAD_SUM = "0"  # tshark's number for it; 1 is good, 2 not verified
 _ERROR, _WARNING = 0x00800000, 0x00600000
 _CHECKSUM, _MALFORMED, _PROTOCOL = 0x01000000, 0x07000000, 0x09000000

@@ -212,6 +212,16 @@ TEST(SharedOptions, BecomeAnEnd) {
             "--address with the prefix length of its network, or --route 198.18.1.1/32");
   network.routes = {parse_route("198.18.1.1/32").value()};
   EXPECT_EQ(said(), "nothing");
+  network.outer_vlan = 9;
+  EXPECT_EQ(said(), "--outer-vlan without --vlan: expected both tags or one; try --vlan 9");
+  network.vlan = 7;
+  network.ttl = 33;
+  network.dscp = 46;
+  const auto end = make_end(network, TcpOptions{}, {0});
+  EXPECT_EQ(end.value().interface.vlan, 7);
+  EXPECT_EQ(end.value().interface.outer_vlan, 9);
+  EXPECT_EQ(end.value().endpoint.profiles.front().ttl, 33);
+  EXPECT_EQ(end.value().endpoint.profiles.front().dscp, 46);
   network.addresses.push_back(parse_address_range("2001:2::2/64").value());
   network.mtu = 900;
   EXPECT_EQ(said(), "--mtu 900 is too small for IPv6: expected 1280 or more; try --mtu 1280");
