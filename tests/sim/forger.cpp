@@ -225,7 +225,8 @@ std::string Forger::strike_opening(std::uint32_t index, const FourTuple& tuple, 
   Forgery f;
   tcp::SegmentIn& s = f.segment;
   s.seq = Seq(static_cast<std::uint32_t>(random_.next()));
-  s.ack = c.snd_nxt + 1 + some(1 << 20);
+  // Behind the text of the SYN (RFC 7413).
+  s.ack = tcp::later_of(c.snd_nxt, impl_.stores.send[c.send].resend_next) + 1 + some(1 << 20);
   switch (random_.below(3)) {
     case 0:
       s.flags = Flags{Flags::kRst};

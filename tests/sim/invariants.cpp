@@ -203,9 +203,12 @@ std::string Invariants::check_congestion(const Connection& c, const Seen& seen) 
   const std::uint32_t fresh = tcp::bytes_between(seen.snd_nxt, c.snd_nxt);
   // A probe of the tail may carry a segment of new text, whatever cwnd says (RFC 8985 §7.3).
   const bool probe = fresh <= c.mss && probes_with_new_text(c);
-  // After a pause a worker sends what it hears of first, and lets its timers fire after that.
-  const bool fired = paused_ && gone_back(c);
-  if (flight > allowance && fresh > 1 && !probe && !fired) {  // a FIN alone is no burden
+  // After a pause a worker hears and sends several times before one looks, and lets its timers fire
+  // last: what a window inflated by duplicates let go may have been followed by what ended that.
+  const bool recovering =
+      seen.recovering || (c.send != kNil && impl_.stores.send[c.send].in_recovery);
+  const bool unseen = paused_ && (recovering || gone_back(c));
+  if (flight > allowance && fresh > 1 && !probe && !unseen) {  // a FIN alone is no burden
     return "4: " + number(flight) + " in flight, " + number(fresh) + " of them new, with cwnd " +
            number(c.congestion.cwnd) + " and MSS " + number(c.mss);
   }

@@ -58,8 +58,6 @@ tcp::TcpConfig draw_tcp(Random& r) {
   c.keepalive_interval = 2s;
   c.keepalive_probes = 5;
   c.user_timeout = 0s;
-  // A connection made by a cookie has another MSS than its SYN said, and ends with a reset where a
-  // remembered one goes on: the look at frames does not know that yet.
   c.syn_cookies = tcp::SynCookieUse::never;
   return c;
 }
@@ -154,14 +152,23 @@ void draw_congestion(Plan& p) {
   }
 }
 
-/// Likewise, in half of the runs, in some of them at one end alone. Not where a wire repeats frames
-/// and tuples are used again: a copy of a SYN with text that outlives its connection opens the
-/// next, whose application gets the text of the last (RFC 7413 §2.1).
+/// No tuple is used again.
+void forget_followers(Plan& p) {
+  for (std::size_t i = 0; i < p.connections.size(); ++i) {
+    ConnectionPlan& c = p.connections[i];
+    if (!c.after) continue;
+    c.after.reset();
+    c.local_port = static_cast<std::uint16_t>(20'000 + i);
+  }
+}
+
+/// Likewise, in half of the runs, in some of them at one end alone. A copy of a SYN with text that
+/// outlives its connection would open the next on its tuple, whose application gets the text of the
+/// last (RFC 7413 §2.1).
 void draw_fast_open(Plan& p) {
   Random r(p.seed ^ 0x666f'0000);
-  bool on = r.chance(0.5);
-  const bool repeats = p.way[0].duplicate > 0 || p.way[1].duplicate > 0;
-  for (const ConnectionPlan& c : p.connections) on = on && !(repeats && c.after);
+  const bool on = r.chance(0.5);
+  if (on && (p.way[0].duplicate > 0 || p.way[1].duplicate > 0)) forget_followers(p);
   for (EndPlan& e : p.end) {
     e.tcp.fast_open = r.chance(0.9) && on;
     e.tcp.fast_open_backlog = static_cast<std::uint16_t>(r.magnitude(1, 256));
@@ -170,6 +177,21 @@ void draw_fast_open(Plan& p) {
   for (ConnectionPlan& c : p.connections) {
     if (on && !c.after && r.chance(0.5)) c.open_at = ns(r.below(8'000'000'000));
   }
+}
+
+/// Likewise, at a third of the listeners: always, or as soon as a few are half open. A cookie that
+/// comes late, out of order or again would open the next connection on its tuple.
+void draw_cookies(Plan& p) {
+  Random r(p.seed ^ 0x636b'0000);
+  bool any = false;
+  for (EndPlan& e : p.end) {
+    if (!r.chance(0.35)) continue;
+    any = true;
+    e.tcp.syn_cookies = r.chance(0.5) ? tcp::SynCookieUse::always : tcp::SynCookieUse::when_full;
+    if (r.chance(0.7)) e.backlog = static_cast<std::uint32_t>(r.magnitude(1, 8));
+  }
+  const auto disorders = [](const Impairment& way) { return way.duplicate + way.reorder > 0; };
+  if (any && (disorders(p.way[0]) || disorders(p.way[1]))) forget_followers(p);
 }
 
 }  // namespace
@@ -243,6 +265,7 @@ Plan make_plan(std::uint64_t seed) {
   draw_ecn(p);
   draw_congestion(p);
   draw_fast_open(p);
+  draw_cookies(p);
   return p;
 }
 
@@ -259,6 +282,7 @@ std::string Plan::describe() const {
         << ", corrupt " << w.corrupt << ", mark " << w.mark << "\n    mtu " << e.tcp.mtu << ", "
         << tcp::congestion_name(e.tcp.congestion) << ", ts " << e.tcp.timestamps << ", ws "
         << e.tcp.window_scaling << ", sack " << e.tcp.sack << ", fast open " << e.tcp.fast_open
+        << ", cookies " << static_cast<int>(e.tcp.syn_cookies) << ", backlog " << e.backlog
         << ", buffers " << e.tcp.receive_buffer << "/" << e.tcp.send_buffer << ", delack "
         << to_us(e.tcp.delayed_ack) << " us, nagle " << e.tcp.nagle << ", 2msl "
         << to_us(e.tcp.two_msl) << " us, burst " << e.tcp.max_segment_burst << ", tx_checksum "

@@ -198,8 +198,9 @@ void StreamApp::on_accepted(tcp::Endpoint& endpoint, const Event& e, Instant now
     return;
   }
   const std::size_t index = found->second;
-  if (talks_[index].phase == Phase::closed && plan_.end[side_].tcp.fast_open) {
-    // It ended before the handshake did, the peer has not heard of that and asks again.
+  if (talks_[index].phase != Phase::unborn && may_come_again()) {
+    // It ended before the handshake did, the peer has not heard of that and asks again. Or all has
+    // been said, if not read, its cookie has come again, and nothing is remembered.
     endpoint.set_user(e.connection, kOnceMore);
     endpoint.abort(e.connection);
     return;

@@ -88,6 +88,10 @@ class StreamApp final : public tcp::App {
   [[nodiscard]] const SidePlan& mine(std::size_t index) const {
     return plan_.connections[index].side[side_];
   }
+  [[nodiscard]] bool may_come_again() const {
+    const tcp::TcpConfig& own = plan_.end[side_].tcp;
+    return own.fast_open || own.syn_cookies != tcp::SynCookieUse::never;
+  }
   [[nodiscard]] bool opens(std::size_t index) const {
     const ConnectionPlan& c = plan_.connections[index];
     return c.simultaneous || c.opener == side_;

@@ -91,6 +91,9 @@ bool Simulation::stayed_too_short(std::size_t index, int side) const {
 bool Simulation::reset_is_right(std::size_t index, int side) const {
   const Talk& t = talk(index, side);
   const Talk& peer = talk(index, 1 - side);
+  // Where a cookie stood for the SYN all but what follows at once is a stranger's.
+  const tcp::SynCookieUse cookies = plan_.end[static_cast<std::size_t>(1 - side)].tcp.syn_cookies;
+  if (cookies != tcp::SynCookieUse::never && audit_->strayed(index, 1 - side)) return true;
   if (peer.phase == Talk::Phase::unborn) {
     // Its half-open entry ran out of time, or it had no room.
     return t.over - t.began >= kLeastSilence ||
@@ -105,7 +108,7 @@ bool Simulation::reset_is_right(std::size_t index, int side) const {
 bool Simulation::ended_early(std::size_t index, int side) const {
   const Talk& t = talk(index, side);
   const Talk& peer = talk(index, 1 - side);
-  const bool broke_off = t.reason == CloseReason::aborted || t.reason == CloseReason::unread_data;
+  const bool broke_off = t.phase == Talk::Phase::closed && t.reason != CloseReason::graceful;
   return plan_.end[0].tcp.fast_open && plan_.end[1].tcp.fast_open && broke_off && !peer.connected;
 }
 

@@ -3,10 +3,47 @@
 // Whose a frame is, and what an end has heard. What it may say is wire_rules.cpp's.
 #include "tests/sim/wire_audit.h"
 
+#include <algorithm>
+
 namespace millrace::sim {
 
 using tcp::SegmentIn;
 using tcp::Seq;
+
+namespace {
+
+constexpr std::size_t kArpOperation = 21, kNdpType = 54;
+
+std::byte at(std::span<const std::byte> frame, std::size_t offset) {
+  return offset < frame.size() ? frame[offset] : std::byte{};
+}
+
+bool is_ipv6(std::span<const std::byte> frame) { return at(frame, 12) == std::byte{0x86}; }
+bool is_arp(std::span<const std::byte> frame) {
+  return at(frame, 12) == std::byte{0x08} && at(frame, 13) == std::byte{0x06};
+}
+bool is_icmpv6(std::span<const std::byte> frame) {
+  return is_ipv6(frame) && at(frame, 20) == std::byte{58};
+}
+
+/// To all, and not whether its own address is free: the end does not know its neighbour's.
+bool asks_for_address(std::span<const std::byte> frame) {
+  if ((at(frame, 0) & std::byte{1}) == std::byte{}) return false;
+  const auto is_own = [&](std::size_t from, std::size_t to, std::size_t bytes) {
+    return std::ranges::equal(frame.subspan(from, bytes), frame.subspan(to, bytes));
+  };
+  if (is_arp(frame)) return at(frame, kArpOperation) == std::byte{1} && !is_own(28, 38, 4);
+  constexpr std::array<std::byte, 16> kNobody{};
+  return is_icmpv6(frame) && at(frame, kNdpType) == std::byte{135} &&
+         !std::ranges::equal(frame.subspan(22, 16), kNobody);
+}
+
+bool tells_address(std::span<const std::byte> frame) {
+  if (is_arp(frame)) return at(frame, kArpOperation) == std::byte{2};
+  return is_icmpv6(frame) && at(frame, kNdpType) == std::byte{136};
+}
+
+}  // namespace
 
 WireAudit::WireAudit(const Plan& plan, const PortBook& ports, const Talks& talks)
     : plan_(plan),
@@ -43,6 +80,10 @@ Instant WireAudit::finished(std::size_t connection, int side) const {
   return flows_[connection].way[static_cast<std::size_t>(side)].finished;
 }
 
+bool WireAudit::strayed(std::size_t connection, int side) const {
+  return flows_[connection].way[static_cast<std::size_t>(side)].strayed;
+}
+
 unsigned WireAudit::tries(std::size_t connection, int side) const {
   return flows_[connection].way[static_cast<std::size_t>(side)].tries;
 }
@@ -69,8 +110,7 @@ std::uint32_t WireAudit::find(int side, const FrameView& view) {
 std::uint32_t WireAudit::sent(int side, std::span<const std::byte> frame, Instant now) {
   const auto view = view_frame(frame);
   if (!view) {
-    // To all: nobody has answered those to the neighbour itself, or it was never known.
-    if ((frame[0] & std::byte{1}) != std::byte{}) asked_[static_cast<std::size_t>(side)] = now;
+    if (asks_for_address(frame)) waits_[is_ipv6(frame)][static_cast<std::size_t>(side)].asked = now;
     return 0;
   }
   const std::uint32_t tag = find(side, *view);
@@ -97,6 +137,8 @@ void WireAudit::begin(const Look& look, Flow& flow) {
   const SegmentIn& s = look.view.segment;
   Way& own = look.own;
   if (own.begun && s.seq != own.iss) flow.muddled = true;
+  // The same cookie again, for a copy of the SYN of one that is over.
+  if (s.flags.ack() && own.synchronized && is_over(look)) flow.muddled = true;
   if (own.begun && s.seq != own.last_syn) own.syns = own.syns_heard = 0;
   own.last_syn = s.seq;
   // A late copy of an earlier incarnation's SYN found the listener free, and is answered.
@@ -131,6 +173,9 @@ int WireAudit::scale(const Way& of, const Way& other) const {
 
 void WireAudit::delivered(int side, std::uint32_t tag, std::span<const std::byte> frame, bool whole,
                           Instant now) {
+  if (whole && tells_address(frame)) {
+    waits_[is_ipv6(frame)][static_cast<std::size_t>(side)].told = now;
+  }
   if (tag == 0) return;
   const auto view = view_frame(frame);
   if (!view) return;
@@ -151,6 +196,11 @@ void WireAudit::delivered(int side, std::uint32_t tag, std::span<const std::byte
     ++look.own.syns_heard;
     look.own.syn_window = view->segment.window;
   }
+  const Talk& talk = (*talks_[own])[look.index];
+  if (talk.phase == Talk::Phase::unborn && !view->segment.flags.syn() &&
+      view->segment.seq != look.peer.iss + 1) {
+    look.own.strayed = true;
+  }
   if (flow.muddled) return;
   check_duty(look);
   hear_ack(look, whole);
@@ -163,6 +213,12 @@ void WireAudit::note_finished(const Look& look) {
   if (!own.fin || !look.peer.fin || own.finished != Instant{}) return;
   const std::uint32_t all = bytes_between(look.peer.iss, look.peer.fin_end);
   if (own.una == own.fin_end && own.arrived.whole() == all) own.finished = look.now;
+}
+
+/// Frames of this end may have waited for the neighbour's address since `then`, or been lost so.
+bool WireAudit::has_waited(const Look& look, Instant then) const {
+  const Wait& w = waits_[look.view.ipv6 ? 1 : 0][static_cast<std::size_t>(look.side)];
+  return w.asked > w.told || (w.asked != Instant{} && w.told >= then);
 }
 
 /// Nothing of it is new, as the end itself has said: not acceptable, so its ACK is not heard (RFC
@@ -188,6 +244,8 @@ void WireAudit::hear_ack(const Look& look, bool whole) {
   const Seq edge = s.ack + (std::uint32_t{s.window} << (s.flags.syn() ? 0 : scale(look.peer, own)));
   const bool moved = after(edge, own.offered);
   if (moved) own.offered = edge;
+  if (whole && (after(edge, own.sure) || !own.certain)) own.sure = edge;
+  if (whole) own.certain = true;
   own.timeouts = 0;
   own.alone = false;
   hear_sack(look, whole);

@@ -7,7 +7,8 @@
 //   W1  acknowledgments never go back and never cover what has not arrived (RFC 9293 §3.4)
 //   W2  the right edge of the window never goes back, and moves by worthwhile steps (§3.8.6.2.2)
 //   W3  nothing beyond the window offered, but a probe of one byte (§3.8.6.1)
-//   W4  every byte of every segment, again or not, is that of its stream; one FIN, none behind it
+//   W4  every byte of every segment, again or not, is that of its stream; one FIN, none behind it;
+//       none has more than the peer's MSS, or what a SYN cookie keeps of that (RFC 4987 §3.6)
 //   W5  SACK blocks lie beyond the ACK, inside the window, disjoint, over bytes that came; before
 //       them a DSACK may lie, over bytes that arrived twice (RFC 2883)
 //   W6  timestamps run with the clock; the echo is TS.Recent, of a segment that was next (RFC 7323
@@ -63,6 +64,8 @@ class WireAudit {
   [[nodiscard]] Instant progress(std::size_t connection, int side) const;
   /// When it had the peer's FIN and the ACK of its own.
   [[nodiscard]] Instant finished(std::size_t connection, int side) const;
+  /// It was sent something that does not follow upon the SYN at once before it had the connection.
+  [[nodiscard]] bool strayed(std::size_t connection, int side) const;
   /// How many segments it has sent since it heard something.
   [[nodiscard]] unsigned tries(std::size_t connection, int side) const;
 
@@ -70,7 +73,7 @@ class WireAudit {
   struct Sent {
     tcp::Seq from, to;
     Instant at;
-    tcp::Seq offered;  // the edge at that time
+    tcp::Seq offered, sure;  // the edge at that time
   };
   struct Told {
     tcp::SackBlock block;
@@ -108,8 +111,11 @@ class WireAudit {
     std::uint32_t syn_text = 0;  // Fast Open: bytes that went with the SYN
     // heard
     tcp::Seq una, offered;
+    tcp::Seq sure;  // the latest edge that it must have heard
+    bool certain = false;
     ByteSet arrived;  // of the peer's stream
     unsigned duplicates = 0, syns_heard = 0;
+    bool strayed = false;
     std::uint16_t syn_window = 0;  // of the SYN that was heard last, never scaled
     bool echo_known = false;
     std::uint32_t echo = 0;
@@ -133,8 +139,10 @@ class WireAudit {
     std::array<Way, 2> way;
     bool muddled = false;  // two incarnations of one plan: no more to be told apart
   };
-  /// How soon an end that has no answer asks for its neighbour's address again, and some more.
-  static constexpr Duration kAskAgain = 1100ms;
+  /// When an end last asked all for its neighbour's address, and when it was told.
+  struct Wait {
+    Instant asked{}, told{};
+  };
   /// One segment on its way out, with whose it is.
   struct Look {
     const FrameView& view;
@@ -164,6 +172,7 @@ class WireAudit {
   void check_nagle(const Look& look);
   void check_duty(const Look& look);
   void note_sent(const Look& look);
+  [[nodiscard]] bool has_waited(const Look& look, Instant then) const;
   [[nodiscard]] static bool is_stale(const Look& look);
   void hear_ack(const Look& look, bool whole);
   void hear_text(const Look& look, bool whole);
@@ -177,6 +186,8 @@ class WireAudit {
     return look.own.syn.has_sack_permitted() && look.peer.syn.has_sack_permitted();
   }
   [[nodiscard]] int scale(const Way& of, const Way& other) const;
+  /// What the peer's MSS leaves for text.
+  [[nodiscard]] std::uint32_t most_payload(const Look& look) const;
   [[nodiscard]] std::uint32_t full_payload(const Look& look) const;
   /// The least that a full segment may be, of an end that may have lowered its MSS unseen.
   [[nodiscard]] std::uint32_t worthy_payload(const Look& look) const;
@@ -192,7 +203,7 @@ class WireAudit {
   std::array<bool, 2> exact_{};
   bool calm_ = true;            // no end has faults
   Duration neighbour_time_{0};  // how long an answer may wait for the neighbour's address
-  std::array<Instant, 2> asked_{Instant::min(), Instant::min()};  // and when one last asked for it
+  std::array<std::array<Wait, 2>, 2> waits_{};  // of IPv4 and IPv6, by side
   std::vector<Flow> flows_;
   std::string complaint_;
 };

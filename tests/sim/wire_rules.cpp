@@ -2,6 +2,7 @@
 //
 // What an end may say, after all that it has said and heard: W1 to W11 of wire_audit.h.
 #include <algorithm>
+#include <array>
 
 #include "tests/sim/wire_audit.h"
 
@@ -13,6 +14,16 @@ using tcp::Seq;
 namespace {
 
 std::string number(std::uint64_t n) { return std::to_string(n); }
+
+/// The MSS that a cookie made of this SYN keeps.
+std::uint32_t kept_by_cookie(const tcp::Options& syn) {
+  constexpr std::array<std::uint32_t, 8> kKept{216, 536, 1220, 1380, 1440, 1452, 1460, 8940};
+  std::uint32_t kept = kKept[0];
+  for (const std::uint32_t mss : kKept) {
+    if (mss <= syn.mss) kept = mss;
+  }
+  return kept;
+}
 
 }  // namespace
 
@@ -77,6 +88,10 @@ void WireAudit::check_text(const Look& look) {
   if (after(end, tcp::later_of(own.offered, own.una + 1))) {
     return complain(look, "W3: " + number(bytes_between(own.offered, end)) + " bytes of " +
                               number(s.length()) + " beyond the window offered");
+  }
+  if (s.payload.size() > most_payload(look)) {
+    return complain(look, "W4: " + number(s.payload.size()) + " bytes, where the peer takes " +
+                              number(most_payload(look)));
   }
   const std::uint32_t at = bytes_between(own.iss + 1, s.seq);
   if (!pattern_.matches(look.index, look.side, at, s.payload)) {
@@ -179,12 +194,22 @@ void WireAudit::check_reset(const Look& look) {
   if (after(s.seq, look.own.offered)) complain(look, "W11: a RST beyond the peer's window");
 }
 
-std::uint32_t WireAudit::full_payload(const Look& look) const {
+// RFC 4987 §3.6: of the peer's MSS a cookie keeps what is not above it in a table.
+std::uint32_t WireAudit::most_payload(const Look& look) const {
   const std::uint16_t headers = look.view.ipv6 ? 60 : 40;
   std::uint32_t mss = static_cast<std::uint32_t>(config(look.side).mtu - headers);
   if (look.peer.syn.has_mss()) mss = std::min<std::uint32_t>(mss, look.peer.syn.mss);
+  const ConnectionPlan& c = plan_.connections[look.index];
+  const bool remembers = c.simultaneous || c.opener == look.side || c.after;
+  if (!remembers && config(look.side).syn_cookies == tcp::SynCookieUse::always) {
+    mss = std::min(mss, kept_by_cookie(look.peer.syn));
+  }
   const bool stamps = look.own.syn.has_timestamps() && look.peer.syn.has_timestamps();
-  return std::min<std::uint32_t>(stamps ? mss - 12 : mss, look.own.full_limit);
+  return stamps ? mss - 12 : mss;
+}
+
+std::uint32_t WireAudit::full_payload(const Look& look) const {
+  return std::min(most_payload(look), look.own.full_limit);
 }
 
 // Three timeouts take this long at least. Where what goes again is short it does not show them.
@@ -215,7 +240,12 @@ void WireAudit::note_smaller_path(const Look& look) {
 }
 
 std::uint32_t WireAudit::worthy_payload(const Look& look) const {
-  return std::min(full_payload(look), look.own.narrowed ? 500U : 0xffffU);
+  std::uint32_t least = std::min(full_payload(look), look.own.narrowed ? 500U : 0xffffU);
+  const bool opened = plan_.connections[look.index].opener == look.side;
+  if (!opened && config(look.side).syn_cookies != tcp::SynCookieUse::never) {
+    least = std::min(least, kept_by_cookie(look.peer.syn) - 12);
+  }
+  return least;
 }
 
 // W7: nothing that is SACKed goes again, unless the byte at SND.UNA is: then the peer reneged.
@@ -237,6 +267,13 @@ void WireAudit::check_again(const Look& look) {
   const SegmentIn& s = look.view.segment;
   Way& own = look.own;
   if (s.length() == 0 || !exact(look.side)) return;
+  // It may have waited for the neighbour's address, and tell what the end knew before.
+  if (has_waited(look, look.now - 1ms)) {
+    own.alone = false;
+    own.recovering = true;
+    own.recover = own.nxt;
+    return;
+  }
   const Seq end = s.seq + s.length();
   if (own.alone && after(end, own.una + full_payload(look) + 1)) {
     return complain(look, "W8: more than a segment after a timeout");
@@ -258,7 +295,7 @@ void WireAudit::check_again(const Look& look) {
   if (last == own.flight.rend()) return;
   const Duration gap = look.now - last->at;
   if (sack && own.has_delivered && own.delivered >= last->at) return;  // RACK has seen it lost
-  const bool opened = own.offered != last->offered;
+  const bool opened = own.offered != last->offered || own.sure != last->sure;
   const bool recovering = own.recovering && before(own.una, own.recover);
   own.recovering = true;
   own.recover = own.nxt;
@@ -293,7 +330,7 @@ void WireAudit::check_timeout(const Look& look, Duration gap) {
 void WireAudit::check_duty(const Look& look) {
   Way& own = look.own;
   // What waited for the neighbour's address may have been thrown away.
-  if (asked_[static_cast<std::size_t>(look.side)] >= own.duty_since - kAskAgain) return;
+  if (has_waited(look, own.duty_since)) return;
   if (look.now > own.answer_by) complain(look, "W9: nothing, where an ACK was due");
   if (look.now > own.full_by) complain(look, "W9: no ACK of two full segments");
 }
@@ -345,7 +382,7 @@ void WireAudit::note_sent(const Look& look) {
     own.fin = true;
     own.fin_end = end;
   }
-  own.flight.push_back({s.seq, end, look.now, own.offered});
+  own.flight.push_back({s.seq, end, look.now, own.offered, own.sure});
   own.nxt = tcp::later_of(own.nxt, end);
 }
 
