@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "apps/config/parse_value.h"
+#include "apps/config/this_command.h"
 
 namespace millrace::load {
 
@@ -87,6 +88,7 @@ Plan make_plan(const LoadOptions& o, const Url& target, std::size_t workers) {
 
 Setup make_setup(const LoadOptions& o, const Url& target) {
   Setup setup;
+  setup.command = this_command();
   setup.mode = o.mode;
   setup.closed = o.closed;
   setup.rate = o.closed ? 0 : o.rate;

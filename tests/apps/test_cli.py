@@ -3,13 +3,16 @@
 import json
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 import time
 
+import jsonschema
 import pytest
 
 BINARY = os.environ.get("MILLRACE_BIN", "")
+SCHEMA = pathlib.Path(__file__).parents[2] / "apps" / "load_generator" / "result.schema.json"
 
 
 @pytest.fixture
@@ -142,6 +145,23 @@ def test_a_loopback_begins_with_known_neighbours(run, tmp_path, family):
     end = json.loads(result.read_text())["end"]
     assert end["counters"]["ActiveOpens"] >= 100
     assert end["counters"]["TCPSynRetrans"] == 0 and end["unresolved_drops"] == 0
+
+
+def test_a_result_keeps_to_its_schema(run, tmp_path):
+    """Also when little of what was offered could be launched, and in a closed loop."""
+    schema = json.loads(SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for words in (["--rate", "300"], ["--rate", "2M", "--connections", "20", "--path", "/status/404"],
+                  ["--mode", "tps", "--closed", "--ipv6"]):
+        path = tmp_path / "a result.json"
+        words = ["loopback", *words, "--duration", "300ms", "--no-hugepages", "--json", str(path)]
+        assert run(*words).returncode in (0, 4)
+        found = json.loads(path.read_text())
+        jsonschema.Draft202012Validator(schema).validate(found)
+        assert found["start"]["command"] == shlex.join(["millrace", *words])
+    spoilt = {**found, "latency": {}}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate(spoilt)
 
 
 def test_loopback_is_asked_by_name_and_ends_on_ctrl_c(run):

@@ -11,6 +11,7 @@
 #include "apps/config/exit_code.h"
 #include "apps/config/parse_address.h"
 #include "apps/config/shared_options.h"
+#include "apps/config/this_command.h"
 
 namespace millrace {
 namespace {
@@ -192,6 +193,12 @@ TEST_F(CommandLineTest, HelpEndsWithTheExample) {
   EXPECT_NE(text.find("--pause-time TIME"), std::string::npos) << text;
   EXPECT_EQ(parse({"--version"}).value().text, "millrace 1\n");
   EXPECT_NE(parse({"--help"}).value().text.find("serve       serves"), std::string::npos);
+}
+
+TEST(ThisCommand, IsWrittenAsOneWouldTypeIt) {
+  const std::vector<std::string> words{"load", "--path=/a b", "it's", "", "10k"};
+  EXPECT_EQ(shell_line(words), "load '--path=/a b' 'it'\\''s' '' 10k");
+  EXPECT_TRUE(this_command().starts_with("test_apps_config")) << this_command();
 }
 
 TEST(SharedOptions, BecomeAnEnd) {
