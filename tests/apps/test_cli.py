@@ -151,8 +151,8 @@ def test_a_result_keeps_to_its_schema(run, tmp_path):
     """Also when little of what was offered could be launched, and in a closed loop."""
     schema = json.loads(SCHEMA.read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
-    for words in (["--rate", "300"], ["--rate", "2M", "--connections", "20", "--path", "/status/404"],
-                  ["--mode", "tps", "--closed", "--ipv6"]):
+    for words in (["--rate", "300"], ["--mode", "tps", "--closed", "--ipv6"],
+                  ["--rate", "2M", "--connections", "20", "--path", "/status/404"]):
         path = tmp_path / "a result.json"
         words = ["loopback", *words, "--duration", "300ms", "--no-hugepages", "--json", str(path)]
         assert run(*words).returncode in (0, 4)
