@@ -87,13 +87,15 @@ struct Plan {
   const Resend next = next_resend(c, st, context);
   if (!next.any) return {};
   const std::uint32_t offset = bytes_between(c.snd_una, next.first);
-  const std::uint32_t bytes = std::min(next.bytes, st.queued_bytes - offset);
+  const std::uint32_t text = st.queued_bytes - offset;
+  // Fewer than were sent first, where SACK blocks take their place.
+  const std::uint32_t bytes = std::min({next.bytes, text, segment_payload(c, context)});
   if (next.fresh) {
-    const bool fin = c.has(Connection::kFinQueued) && offset + bytes == st.queued_bytes &&
-                     c.snd_wnd > offset + bytes;
+    const bool fin =
+        c.has(Connection::kFinQueued) && bytes == text && c.snd_wnd > offset + bytes;
     return {Kind::data, fin, bytes};
   }
-  return {Kind::retransmit, bytes < next.bytes, bytes, offset};
+  return {Kind::retransmit, bytes == text && bytes < next.bytes, bytes, offset};
 }
 
 // The segment at SND.UNA, again (RFC 5681 §3.2, RFC 6582 §3.2).
