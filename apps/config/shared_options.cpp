@@ -23,6 +23,15 @@ std::vector<std::string> words(std::span<const char* const> names) {
   return {names.begin(), names.end()};
 }
 
+/// Bytes a second, 0 for none.
+Result<std::uint64_t> parse_pacing(std::string_view word) {
+  const auto rate = parse_count(word);
+  if (!rate) return rate;
+  if (rate.value() == 0 || (rate.value() >= 1'000 && rate.value() <= 1'000'000'000'000))
+    return rate;
+  return bad_word(word, "a pacing rate", "bytes a second from 1k to 1T, or 0", "1M");
+}
+
 Result<std::string> parse_instance_name(std::string_view word) {
   const bool plain = std::all_of(word.begin(), word.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -125,8 +134,14 @@ void add_tcp_options(OptionSet& set, TcpOptions& o) {
             "a SYN is answered with a cookie, and not remembered: never, when-full or always "
             "(default when-full)",
             o.cookies, choice_of<tcp::SynCookieUse>({"never", "when-full", "always"}));
-  set.value("congestion", "NAME", "congestion control: newreno, cubic or dctcp (default cubic)",
-            o.congestion, choice_of<tcp::CongestionAlgorithm>({"newreno", "cubic", "dctcp"}));
+  set.value("congestion", "NAME",
+            "congestion control: newreno, cubic, dctcp or bbr (default cubic)", o.congestion,
+            choice_of<tcp::CongestionAlgorithm>({"newreno", "cubic", "dctcp", "bbr"}));
+  set.value(
+      "pacing", "BYTES",
+      "text leaves no faster than so many bytes a second, in small quanta: 1k to 1T, or 0 for "
+      "no such limit; bbr paces itself (default 0)",
+      o.pacing, parse_pacing);
   set.value(
       "ecn", "WHEN",
       "explicit congestion notification: never, when-asked by the peer, or always; dctcp asks "
@@ -160,6 +175,7 @@ tcp::EndpointConfig make_endpoint(const TcpOptions& tcp, std::size_t workers, st
   config.max_time_wait = share(time_wait);
   config.max_ipv6_pairs = ipv6 ? connections + config.max_half_open : 1024;
   config.max_send_states = connections;
+  config.max_models = connections;
   config.max_receive_states = std::max(1024U, connections);
   config.max_blocks = std::clamp(connections * 2, 8192U, 262'144U);
   config.time_wait_reuse = tcp.reuse;
@@ -170,6 +186,7 @@ tcp::EndpointConfig make_endpoint(const TcpOptions& tcp, std::size_t workers, st
   profile.min_rto = tcp.min_rto;
   profile.syn_cookies = tcp.cookies;
   profile.congestion = tcp.congestion;
+  profile.pacing = tcp.pacing;
   profile.ecn = tcp.ecn;
   profile.fast_open = tcp.fast_open;
   profile.max_rto = std::max(profile.max_rto, tcp.min_rto);

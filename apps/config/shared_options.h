@@ -42,7 +42,7 @@ struct MachineOptions {
 void add_machine_options(OptionSet& set, MachineOptions& options);
 
 /// --two-msl, --max-connections, --max-time-wait, --time-wait-reuse, --time-wait-overflow,
-/// --syn-cookies, --congestion, --ecn, --fast-open, --min-rto, --delayed-ack.
+/// --syn-cookies, --congestion, --pacing, --ecn, --fast-open, --min-rto, --delayed-ack.
 struct TcpOptions {
   Duration two_msl = 60s;
   std::uint32_t max_connections = 100'000;  // of one end, all cores together
@@ -53,6 +53,7 @@ struct TcpOptions {
   tcp::EcnUse ecn = tcp::EcnUse::when_asked;
   bool fast_open = false;
   tcp::CongestionAlgorithm congestion = tcp::CongestionAlgorithm::cubic;
+  std::uint64_t pacing = 0;  // bytes a second
   Duration min_rto = 200ms;
   Duration delayed_ack = 40ms;
 };

@@ -36,9 +36,10 @@ namespace millrace::tcp {
   /* of our own: connections that entered TIME-WAIT, that ended without because 2MSL is 0, and    \
      2MSLs begun anew by a retransmitted FIN; text that came marked as congested, and windows     \
      that we reduced because the peer told of marks; paths that Fast Open failed on so often that  \
-     it is not tried for a time */                                                                \
+     it is not tried for a time; connections that asked for BBR and got CUBIC because there was   \
+     no memory for a model */                                                                     \
   X(TimeWaitEntered) X(TimeWaitSkipped) X(TimeWaitRestarted) X(ECNMarksReceived) X(ECNReductions) \
-  X(FastOpenPathsRested)
+  X(FastOpenPathsRested) X(BBRFallbacks)
 // clang-format on
 
 struct Counters {

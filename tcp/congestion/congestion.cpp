@@ -12,6 +12,11 @@
 #include "tcp/congestion/newreno.h"
 
 namespace millrace::tcp {
+namespace {
+
+[[nodiscard]] bool has_model(const CongestionState& state) { return state.words[3] == kModelTag; }
+
+}  // namespace
 
 void congestion_init(CongestionAlgorithm algorithm, CongestionState& state, std::uint32_t mss) {
   state = CongestionState{};
@@ -23,6 +28,8 @@ void congestion_init(CongestionAlgorithm algorithm, CongestionState& state, std:
       return hystart::begin(state);
     case CongestionAlgorithm::dctcp:
       return dctcp::begin(state);
+    case CongestionAlgorithm::bbr:
+      return hystart::begin(state);
   }
 }
 
@@ -35,6 +42,9 @@ void congestion_on_ack(CongestionAlgorithm algorithm, CongestionState& state,
       return cubic::on_ack(state, sample, now);
     case CongestionAlgorithm::dctcp:
       return dctcp::on_ack(state, sample);
+    case CongestionAlgorithm::bbr:
+      if (!has_model(state)) cubic::on_ack(state, sample, now);
+      return;
   }
 }
 
@@ -47,6 +57,9 @@ void congestion_on_loss(CongestionAlgorithm algorithm, CongestionState& state,
       return cubic::on_loss(state, flight_bytes, mss);
     case CongestionAlgorithm::dctcp:
       return dctcp::on_loss(state, flight_bytes, mss);
+    case CongestionAlgorithm::bbr:
+      if (!has_model(state)) cubic::on_loss(state, flight_bytes, mss);
+      return;
   }
 }
 
@@ -79,13 +92,14 @@ void congestion_undo(CongestionState& state, const CongestionState& before) {
 
 void congestion_on_idle_restart(CongestionAlgorithm algorithm, CongestionState& state,
                                 std::uint32_t mss) {
+  if (algorithm == CongestionAlgorithm::bbr) return;  // it keeps its model, and paces by it
   state.cwnd = std::min(state.cwnd, initial_window(mss));
   if (algorithm == CongestionAlgorithm::cubic) cubic::on_idle_restart(state);
 }
 
 std::optional<CongestionAlgorithm> congestion_from_name(std::string_view name) {
-  for (const auto algorithm :
-       {CongestionAlgorithm::newreno, CongestionAlgorithm::cubic, CongestionAlgorithm::dctcp}) {
+  for (const auto algorithm : {CongestionAlgorithm::newreno, CongestionAlgorithm::cubic,
+                               CongestionAlgorithm::dctcp, CongestionAlgorithm::bbr}) {
     if (name == congestion_name(algorithm)) return algorithm;
   }
   return std::nullopt;
@@ -99,10 +113,12 @@ std::string_view congestion_name(CongestionAlgorithm algorithm) {
       return "cubic";
     case CongestionAlgorithm::dctcp:
       return "dctcp";
+    case CongestionAlgorithm::bbr:
+      return "bbr";
   }
   return "unknown";
 }
 
-std::string_view congestion_names() { return "newreno, cubic, dctcp"; }
+std::string_view congestion_names() { return "newreno, cubic, dctcp, bbr"; }
 
 }  // namespace millrace::tcp

@@ -18,7 +18,10 @@
 
 namespace millrace::tcp {
 
-enum class CongestionAlgorithm : std::uint8_t { newreno, cubic, dctcp };
+/// BBR is told more than these functions have to tell (bbr.h), and needs more than the words hold:
+/// here it only is chosen, and its window passed on. Without kModelTag it is CUBIC, which stands in
+/// where there was no memory for a model.
+enum class CongestionAlgorithm : std::uint8_t { newreno, cubic, dctcp, bbr };
 
 /// What every algorithm shares, and its own words. At most 24 bytes of a connection.
 struct CongestionState {
@@ -27,6 +30,10 @@ struct CongestionState {
   std::uint32_t words[4] = {};           // private to the algorithm
 };
 static_assert(sizeof(CongestionState) == 24);
+
+/// words[3] of a connection with a model; with CUBIC it is never this: neither W_est nor
+/// HyStart++'s counts come near.
+inline constexpr std::uint32_t kModelTag = 0xffff'ffff;
 
 struct AckSample {
   std::uint32_t acked_bytes = 0;   // newly acknowledged
@@ -73,8 +80,8 @@ void congestion_undo(CongestionState&, const CongestionState& before);
 /// Sending resumes after idling longer than an RTO (RFC 5681 §4.1).
 void congestion_on_idle_restart(CongestionAlgorithm, CongestionState&, std::uint32_t mss);
 
-/// "newreno", "cubic", "dctcp"; an unknown name gives nothing, and `congestion_names` lists the
-/// known ones.
+/// "newreno", "cubic", "dctcp", "bbr"; an unknown name gives nothing, and `congestion_names` lists
+/// the known ones.
 [[nodiscard]] std::optional<CongestionAlgorithm> congestion_from_name(std::string_view name);
 [[nodiscard]] std::string_view congestion_name(CongestionAlgorithm);
 [[nodiscard]] std::string_view congestion_names();

@@ -12,6 +12,8 @@
 #include "tcp/connection/ecn.h"
 #include "tcp/connection/handshake.h"
 #include "tcp/connection/loss_recovery.h"
+#include "tcp/connection/pacing.h"
+#include "tcp/connection/path_model.h"
 #include "tcp/connection/recovery.h"
 #include "tcp/connection/rtt.h"
 #include "tcp/connection/send_log.h"
@@ -72,6 +74,13 @@ void restart_send_timer(Connection& c, const SendState& st, const Context& conte
   return writable;
 }
 
+[[nodiscard, gnu::noinline]] bool forget_all_paced(Connection& c, Seq ack, const Context& context) {
+  const Instant pace_at = context.stores.send[c.send].pace_at;
+  const bool writable = forget_all_sent(c, ack, context);
+  keep_debt(c, pace_at, context);
+  return writable;
+}
+
 // SEG.ACK > SND.UNA.
 void acknowledge(Connection& c, const SegmentIn& segment, const Context& context,
                  Outcome& outcome) {
@@ -80,6 +89,9 @@ void acknowledge(Connection& c, const SegmentIn& segment, const Context& context
   const bool fin_acked = c.has(Connection::kFinSent) && ack == c.snd_nxt;
   const std::uint32_t bytes = bytes_between(c.snd_una, ack) - (fin_acked ? 1U : 0U);
   sample_rtt(c, st, segment, context);
+  const bool modelled = has_model(c, context.config);
+  if (modelled) [[unlikely]]
+    model_check_app_limited(c, st, context);
   // A window that was just told to be too large does not grow (RFC 3168 §6.1.2).
   const bool marked = c.has(Connection::kEcn) && ecn_acknowledged(c, st, segment, bytes, context);
   const std::uint32_t credit = marked ? 0 : bytes;
@@ -88,11 +100,18 @@ void acknowledge(Connection& c, const SegmentIn& segment, const Context& context
   bool restart_timer = true;
   if (!needs_scoreboard(c, st, segment) ||
       !take_sack_ack(c, st, segment, credit, rtt_us, context)) {
+    if (modelled) model_on_cumulative(c, st, ack, bytes, context);
     restart_timer = on_new_ack(c, st, ack, credit, rtt_us, context);
   }
   if (ack == c.snd_nxt && bytes == st.queued_bytes &&
       (fin_acked || !c.has(Connection::kFinQueued))) {
-    if (forget_all_sent(c, ack, context)) outcome.writable = true;
+    if (modelled) {
+      c.snd_una = ack;
+      model_on_ack_end(c, 0, context);
+    }
+    const bool writable =
+        is_paced(st) ? forget_all_paced(c, ack, context) : forget_all_sent(c, ack, context);
+    if (writable) outcome.writable = true;
     if (fin_acked) on_fin_acknowledged(c, context, outcome);
     return;
   }
@@ -110,6 +129,7 @@ void acknowledge(Connection& c, const SegmentIn& segment, const Context& context
     c.send_timer = SendTimer::none;
   }
   settle_losses(c, st, context);
+  if (modelled) model_on_ack_end(c, inflight_of(c, st), context);
   if (became_writable(c, context)) outcome.writable = true;
 }
 
@@ -130,7 +150,10 @@ void repeated_ack(Connection& c, const SegmentIn& segment, bool window_changed,
   const bool in_flight = c.snd_nxt != c.snd_una;
   if (in_flight && c.has(Connection::kEcn)) (void)ecn_acknowledged(c, st, segment, 0, context);
   if (in_flight && needs_scoreboard(c, st, segment)) {
+    const bool modelled = has_model(c, context.config);
+    if (modelled) model_check_app_limited(c, st, context);
     if (take_sack_ack(c, st, segment, 0, 0, context)) settle_losses(c, st, context);
+    if (modelled) model_on_ack_end(c, inflight_of(c, st), context);
     return;
   }
   // An ACK without SACK is no duplicate where the peer would have sent one (RFC 6675 §2).
@@ -138,11 +161,29 @@ void repeated_ack(Connection& c, const SegmentIn& segment, bool window_changed,
   if (in_flight && !window_changed && segment.length() == 0) on_duplicate_ack(c, st, context);
 }
 
+// all_acknowledged() of a connection that is paced, or has a model.
+[[nodiscard, gnu::noinline]] bool all_paced_acknowledged(Connection& c, SendState& st,
+                                                         const SegmentIn& segment, Emptied emptied,
+                                                         const Context& context) {
+  sample_rtt(c, st, segment, context);
+  if (c.has(Connection::kEcn)) (void)ecn_acknowledged(c, st, segment, st.queued_bytes, context);
+  if (has_model(c, context.config)) {
+    model_on_all_acknowledged(c, st, segment.ack, st.queued_bytes, context);
+  }
+  grow_window(c, st, segment.ack, st.queued_bytes, 0, context);
+  if (emptied == Emptied::release) return forget_all_paced(c, segment.ack, context);
+  c.snd_una = segment.ack;
+  keep_send_state(c, st, context);
+  return became_writable(c, context);
+}
+
 }  // namespace
 
 bool all_acknowledged(Connection& c, const SegmentIn& segment, Emptied emptied,
                       const Context& context) {
   SendState& st = context.stores.send[c.send];
+  if (is_paced(st)) [[unlikely]]
+    return all_paced_acknowledged(c, st, segment, emptied, context);
   sample_rtt(c, st, segment, context);
   if (c.has(Connection::kEcn)) (void)ecn_acknowledged(c, st, segment, st.queued_bytes, context);
   grow_window(c, st, segment.ack, st.queued_bytes, 0, context);

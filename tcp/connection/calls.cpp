@@ -6,6 +6,7 @@
 #include "tcp/connection/ack_policy.h"
 #include "tcp/connection/closing.h"
 #include "tcp/connection/fast_open.h"
+#include "tcp/connection/path_model.h"
 #include "tcp/connection/reassembly.h"
 #include "tcp/connection/send_queue.h"
 
@@ -113,6 +114,7 @@ void abort_connection(Connection& c, CloseReason reason, const Context& context,
 void release_cold(Connection& c, const Context& context) {
   release_send_state(c, context);
   release_receive_state(c, context);
+  release_model(c, context.config, context.stores);
 }
 
 }  // namespace millrace::tcp

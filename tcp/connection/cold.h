@@ -65,10 +65,10 @@ struct alignas(64) SendState {
   Seq resend_next;                 // valid if resending: go-back-N up to SND.NXT; while a SYN is
                                    // in flight what fast_open.h says
   Seq limited_from;                // SND.NXT before limited transmit (RFC 3042)
+  Seq rtt_seq;  // the end of the segment being timed (Karn); valid if rtt_at is not zero
   Instant rtt_at{};
-  Seq rtt_seq;          // the end of the segment being timed (Karn); valid if rtt_at is not zero
-  Stamp sent_at = 0;    // the latest run of first transmissions: when it ended,
-  Stamp run_began = 0;  // and when it began
+  Stamp sent_at = 0;            // the latest run of first transmissions: when it ended,
+  Stamp run_began = 0;          // and when it began
   std::int32_t inflation = 0;   // bytes beside cwnd: what is in flight and does not count, or more
   std::uint8_t dup_acks = 0;    // saturates
   std::uint8_t unanswered = 0;  // retransmissions and probes in a row that nobody answered
@@ -84,6 +84,7 @@ struct alignas(64) SendState {
   Seq short_end;           // the end of the last short segment (Nagle, as Minshall amends it)
   Tick last_send = 0;      // of anything that takes sequence space
   Tick unacked_since = 0;  // when SND.UNA last moved, or went out first after all was acknowledged
+  Instant pace_at{};       // C.next_send_time (pacing.h); 0 without pacing, and only then
 };
 static_assert(sizeof(SendState) == 128);
 

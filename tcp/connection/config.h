@@ -83,6 +83,9 @@ struct TcpConfig {
   std::uint8_t ttl = 64;
   std::uint8_t dscp = 0;
   CongestionAlgorithm congestion = CongestionAlgorithm::cubic;
+  /// Text leaves no faster than this many bytes a second, in small quanta; 0: as fast as windows
+  /// allow, or as BBR paces it.
+  std::uint64_t pacing = 0;
 
   friend bool operator==(const TcpConfig&, const TcpConfig&) = default;
 };

@@ -17,6 +17,7 @@
 #include "tcp/connection/fast_open_keys.h"
 #include "tcp/connection/fast_open_paths.h"
 #include "tcp/connection/loss_state.h"
+#include "tcp/connection/path_state.h"
 #include "tcp/wire/segment.h"
 
 namespace millrace::tcp {
@@ -35,6 +36,8 @@ struct Stores {
   Pool<Block> blocks;
   Pool<SendLog> logs;
   Pool<LossState> loss;
+  Pool<PathModel> models;
+  RateLogs rate_logs;
   Pool<AddressPair6> pairs;
   FastOpen fast_open{};
 };

@@ -5,6 +5,7 @@
 
 #include "tcp/connection/ack_policy.h"
 #include "tcp/connection/calls.h"
+#include "tcp/connection/path_model.h"
 
 namespace millrace::tcp {
 namespace {
@@ -37,7 +38,7 @@ void ecn_arrived(Connection& c, const SegmentIn& segment, const Context& context
 bool ecn_acknowledged(Connection& c, SendState& st, const SegmentIn& segment,
                       std::uint32_t acked_bytes, const Context& context) {
   const bool echoed = segment.flags.ece();
-  const CongestionAlgorithm algorithm = context.config.congestion;
+  const CongestionAlgorithm algorithm = algorithm_of(c, context.config);
   congestion_count_marks(algorithm, c.congestion, acked_bytes, echoed, segment.ack, c.snd_nxt);
   if (!echoed) return false;
   // Once for each window of data, and not beside a reduction for loss.
@@ -47,7 +48,11 @@ bool ecn_acknowledged(Connection& c, SendState& st, const SegmentIn& segment,
     if (ls.phase != LossPhase::open) return true;
     ls.undo.possible = false;  // this reduction stands, whatever comes of the one before
   }
-  congestion_on_mark(algorithm, c.congestion, flight_bytes(c), c.mss, context.now);
+  if (algorithm == CongestionAlgorithm::bbr) {
+    model_on_mark(c, context);
+  } else {
+    congestion_on_mark(algorithm, c.congestion, flight_bytes(c), c.mss, context.now);
+  }
   note_reduction(c, st);
   ++context.counters.ECNReductions;
   return true;

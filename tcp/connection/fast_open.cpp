@@ -41,6 +41,7 @@ void attach_text(const Connection& c, SendState& st, std::uint16_t mss, const Co
 bool open_early(Connection& c, const Handshake& h, bool grants, const Context& context) {
   establish(c, h, context);
   c.send_timer = SendTimer::none;  // keepalive has its time later
+  c.send_deadline = tick_of(context.now);
   if (!ensure_send_state(c, context)) return false;
   c.state = State::syn_received;
   c.snd_wl1 = h.irs;

@@ -9,6 +9,7 @@
 #include <bit>
 
 #include "tcp/connection/closing.h"
+#include "tcp/connection/path_model.h"
 #include "tcp/connection/receive_window.h"
 #include "tcp/connection/rtt.h"
 #include "tcp/connection/send_queue.h"
@@ -115,7 +116,7 @@ void apply_agreement(Connection& c, const Handshake& h, const Context& context) 
 
 void enter_established(Connection& c, bool retransmitted, const Context& context) {
   c.state = State::established;
-  congestion_init(context.config.congestion, c.congestion, c.mss);
+  begin_congestion_control(c, context);
   c.send_timer = SendTimer::none;
   c.backoff = 0;
   if (retransmitted) {
@@ -147,6 +148,7 @@ void enter_established(Connection& c, bool retransmitted, const Context& context
 bool open_active(Connection& c, Seq iss, std::uint32_t ts_offset, const Context& context) {
   begin(c, context.config);
   c.snd_una = c.snd_nxt = iss;  // first: a SendState begins with them
+  c.send_deadline = tick_of(context.now);
   if (!ensure_send_state(c, context)) return false;
   c.state = State::syn_sent;
   c.set(Connection::kActiveOpen);

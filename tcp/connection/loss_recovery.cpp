@@ -9,6 +9,7 @@
 #include "tcp/connection/calls.h"
 #include "tcp/connection/ecn.h"
 #include "tcp/connection/frto.h"
+#include "tcp/connection/path_model.h"
 #include "tcp/connection/prr.h"
 #include "tcp/connection/rack.h"
 #include "tcp/connection/recovery.h"
@@ -151,7 +152,8 @@ void count_lies(const Connection& c, const SegmentIn& segment, const Context& co
 void enter_recovery(Connection& c, SendState& st, LossState& ls, Seq ack,
                     std::uint32_t delivered_bytes, const Context& context) {
   undo_begin(c, ls.undo, context);
-  congestion_on_loss(context.config.congestion, c.congestion, flight_for_congestion(c), c.mss,
+  // A model has heard of it with the losses.
+  congestion_on_loss(algorithm_of(c, context.config), c.congestion, flight_for_congestion(c), c.mss,
                      context.now);
   note_reduction(c, st);
   st.recover = c.snd_nxt;
@@ -161,8 +163,12 @@ void enter_recovery(Connection& c, SendState& st, LossState& ls, Seq ack,
   ++context.counters.TCPSackRecovery;
 }
 
-void end_recovery(Connection& c, LossState& ls) {
-  if (ls.phase == LossPhase::recovery) c.congestion.cwnd = c.congestion.ssthresh;
+void end_recovery(Connection& c, LossState& ls, const Context& context) {
+  if (has_model(c, context.config)) {
+    model_on_recovery_end(c, context);
+  } else if (ls.phase == LossPhase::recovery) {
+    c.congestion.cwnd = c.congestion.ssthresh;
+  }
   ls.phase = LossPhase::open;
   ls.frto = Frto::off;
   ls.force = ls.alone = false;
@@ -212,9 +218,26 @@ void respond_to_probe(Connection& c, SendState& st, const SegmentIn& segment, Lo
   ++context.counters.TCPLossProbeRecovery;
   // §7.4.2: the probe repaired a loss that nobody else will ever hear of. Of the flight it belonged
   // to only the tail is left.
-  congestion_on_loss(context.config.congestion, c.congestion, c.congestion.cwnd, c.mss,
+  if (has_model(c, context.config)) {
+    LostText lost;
+    lost.add({ls.tlp.end - c.mss, ls.tlp.end}, false);
+    model_on_lost(c, lost, context);
+  }
+  congestion_on_loss(algorithm_of(c, context.config), c.congestion, c.congestion.cwnd, c.mss,
                      context.now);
   note_reduction(c, st);
+}
+
+// RACK's judgement; a model of the path hears what is lost, first that recovery begins by it.
+[[nodiscard]] bool detect_loss(Connection& c, SendState& st, LossState& ls,
+                               const Context& context) {
+  if (!has_model(c, context.config)) [[likely]]
+    return rack_detect_loss(c, st, ls, context);
+  LostText told;
+  const bool any = rack_detect_loss(c, st, ls, context, &told);
+  if (told.count != 0 && ls.phase == LossPhase::open) model_on_recovery(c, context);
+  model_on_lost(c, told, context);
+  return any;
 }
 
 // RFC 6675 §5: what the phase makes of what was delivered and lost.
@@ -225,7 +248,7 @@ void react(Connection& c, SendState& st, LossState& ls, const SegmentIn& segment
   const bool moved = after(ack, c.snd_una);
   const bool ends = ls.phase != LossPhase::open && at_or_after(ack, st.recover);
   const bool was_recovery = ls.phase == LossPhase::recovery;
-  if (ends) end_recovery(c, ls);
+  if (ends) end_recovery(c, ls, context);
   if (ls.phase == LossPhase::open && ls.board.lost_bytes != 0) {
     enter_recovery(c, st, ls, ack, delivered.bytes, context);
   }
@@ -236,7 +259,7 @@ void react(Connection& c, SendState& st, LossState& ls, const SegmentIn& segment
     return;
   }
   if (moved) st.dup_acks = 0;
-  if (delivered.bytes == 0) return;
+  if (delivered.bytes == 0 || has_model(c, context.config)) return;
   PrrSample sample;
   sample.delivered_bytes = delivered.bytes;
   sample.pipe_bytes = pipe_bytes(c, ls, ack);
@@ -279,6 +302,7 @@ bool take_sack_ack(Connection& c, SendState& st, const SegmentIn& segment,
   if (blocks.dsack) rack_on_dsack(c, ls.rack);
   respond_to_probe(c, st, segment, ls, blocks, context);
   const Delivered delivered = update_scoreboard(c, ls, segment, blocks.dsack, context);
+  if (has_model(c, context.config)) model_on_delivered(c, delivered, context);
   // What is SACKed beyond a hole is acknowledged with the echo of what came before the hole (RFC
   // 7323 §4.3), which tells nothing about it.
   const bool echoed =
@@ -288,7 +312,7 @@ bool take_sack_ack(Connection& c, SendState& st, const SegmentIn& segment,
   if (!moved && delivered.bytes != 0 && st.dup_acks != 0xff) ++st.dup_acks;
   if (delivered.bytes != 0) rack_update(c, st, ls, delivered, tsecr, context);
   if (is_spurious(c, st, ls, segment, blocks, delivered, context)) undo(c, st, ls, context);
-  const bool newly_lost = rack_detect_loss(c, st, ls, context);
+  const bool newly_lost = detect_loss(c, st, ls, context);
   react(c, st, ls, segment, delivered, newly_lost, acked_bytes, rtt_us, context);
   return true;
 }
@@ -339,8 +363,13 @@ bool take_timeout(Connection& c, SendState& st, bool first, const Context& conte
     if (was == LossPhase::recovery) ++context.counters.TCPSackRecoveryFail;
   }
   const bool reduce = first && was != LossPhase::recovery;
-  congestion_on_timeout(context.config.congestion, c.congestion, flight_for_congestion(c), c.mss,
-                        reduce, context.now);
+  const bool modelled = has_model(c, context.config);
+  if (modelled) {
+    if (was == LossPhase::open) model_on_recovery(c, context);
+  } else {
+    congestion_on_timeout(algorithm_of(c, context.config), c.congestion, flight_for_congestion(c),
+                          c.mss, reduce, context.now);
+  }
   note_reduction(c, st);
   ls.frto = was == LossPhase::open && first ? Frto::resent : Frto::off;
   ls.phase = LossPhase::loss;
@@ -348,8 +377,13 @@ bool take_timeout(Connection& c, SendState& st, bool first, const Context& conte
   st.recover = c.snd_nxt;
   st.dup_acks = 0;
   st.rtt_at = Instant{};
-  if (!rack_mark_losses_on_timeout(c, st, ls, context)) return false;
+  LostText told;
+  if (!rack_mark_losses_on_timeout(c, st, ls, context, modelled ? &told : nullptr)) return false;
   refresh(st, ls, stores);
+  if (modelled) {
+    model_on_lost(c, told, context);
+    model_on_timeout(c, st, context);
+  }
   return true;
 }
 
@@ -384,9 +418,11 @@ bool owe_loss_probe(Connection& c, SendState& st, const Context& context) {
 void recheck_losses(Connection& c, SendState& st, const Context& context) {
   if (st.loss == kNil) return;
   LossState& ls = context.stores.loss[st.loss];
-  if (rack_detect_loss(c, st, ls, context) && ls.phase == LossPhase::open) {
+  if (detect_loss(c, st, ls, context) && ls.phase == LossPhase::open) {
     enter_recovery(c, st, ls, c.snd_una, 0, context);
-    c.congestion.cwnd = std::max(c.congestion.ssthresh, pipe_bytes(c, ls, c.snd_una) + c.mss);
+    if (!has_model(c, context.config)) {
+      c.congestion.cwnd = std::max(c.congestion.ssthresh, pipe_bytes(c, ls, c.snd_una) + c.mss);
+    }
   }
   refresh(st, ls, context.stores);
   if (ls.reorder_wait) arm_reordering_timer(c, ls, context);

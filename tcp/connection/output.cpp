@@ -22,6 +22,8 @@
 #include "tcp/connection/fast_open.h"
 #include "tcp/connection/handshake.h"
 #include "tcp/connection/loss_recovery.h"
+#include "tcp/connection/pacing.h"
+#include "tcp/connection/path_model.h"
 #include "tcp/connection/receive_window.h"
 #include "tcp/connection/send_log.h"
 #include "tcp/connection/send_queue.h"
@@ -51,6 +53,15 @@ struct Plan {
   return burst > mss ? burst - burst % mss : mss;
 }
 
+// The same where text leaves in quanta.
+[[nodiscard]] std::uint32_t paced_payload_limit(const Connection& c, std::uint32_t mss,
+                                                const Context& context) {
+  const std::uint32_t most = payload_limit(mss, context);
+  const Pace pace = pace_of(c, context);
+  if (pace.rate == 0 || most <= pace.quantum || most == mss) return most;
+  return std::max(pace.quantum - pace.quantum % mss, mss);
+}
+
 // What of the queue may go now: new data, or data again after a timeout.
 [[nodiscard]] Plan plan_data(const Connection& c, const SendState& st, const Context& context) {
   const Seq from = st.resending ? st.resend_next : c.snd_nxt;
@@ -65,7 +76,9 @@ struct Plan {
   const std::uint32_t edge = std::min(congestion_limit(c, st), c.snd_wnd);
   const std::uint32_t usable = edge > offset ? edge - offset : 0;
   const std::uint32_t mss = segment_payload(c, context);
-  std::uint32_t bytes = std::min({left, usable, payload_limit(mss, context)});
+  const std::uint32_t most =
+      is_paced(context.config) ? paced_payload_limit(c, mss, context) : payload_limit(mss, context);
+  std::uint32_t bytes = std::min({left, usable, most});
   if (bytes == 0) return {};
   if (bytes > mss && (bytes != left || nagle_holds(c, st))) bytes -= bytes % mss;
   if (bytes < mss && !st.resending) {
@@ -91,8 +104,7 @@ struct Plan {
   // Fewer than were sent first, where SACK blocks take their place.
   const std::uint32_t bytes = std::min({next.bytes, text, segment_payload(c, context)});
   if (next.fresh) {
-    const bool fin =
-        c.has(Connection::kFinQueued) && bytes == text && c.snd_wnd > offset + bytes;
+    const bool fin = c.has(Connection::kFinQueued) && bytes == text && c.snd_wnd > offset + bytes;
     return {Kind::data, fin, bytes};
   }
   return {Kind::retransmit, bytes == text && bytes < next.bytes, bytes, offset};
@@ -132,6 +144,14 @@ struct Plan {
   return plan;
 }
 
+// What is not held back by pacing: probes, and what a timeout lets go.
+[[nodiscard]] bool goes_at_once(const SendState& st, const Plan& plan, const Context& context) {
+  if (plan.bytes == 0) return true;
+  if (st.loss == kNil) return false;
+  const LossState& ls = context.stores.loss[st.loss];
+  return ls.tlp.due || ls.force;
+}
+
 [[nodiscard]] Plan make_plan(const Connection& c, const Context& context) {
   if (c.has(Connection::kResetOwed)) return {Kind::reset};
   const Kind ack_or_none = c.acks_owed != 0 ? Kind::ack : Kind::none;
@@ -150,6 +170,10 @@ struct Plan {
   }
   const bool held = st.loss != kNil && plan.kind == Kind::none && holds_new_text(st, context);
   if (plan.kind == Kind::none && !held) plan = plan_data(c, st, context);
+  if (is_paced(context.config) && plan.kind != Kind::none && departure_held(c, st, context) &&
+      !goes_at_once(st, plan, context)) [[unlikely]] {
+    plan = Plan{};  // not yet: at departure_deadline()
+  }
   if (plan.kind == Kind::none) plan.kind = ack_or_none;
   return plan;
 }
@@ -191,8 +215,16 @@ void count_retransmission(const Connection& c, const SendState& st, Seq from,
   }
 }
 
+// What a model of the path and pacing are told of each sending of text.
+[[gnu::noinline]] void note_departure(Connection& c, SendState& st, Seq nxt_before,
+                                      std::uint32_t bytes, const Context& context) {
+  if (has_model(c, context.config)) model_on_departure(c, st, nxt_before, bytes, context);
+  charge_departure(c, st, bytes, context);
+}
+
 void emit_data(Connection& c, const Plan& plan, const Context& context, SegmentOut& out) {
   SendState& st = context.stores.send[c.send];
+  const Seq nxt_before = c.snd_nxt;
   const Seq from = st.resending ? st.resend_next : c.snd_nxt;
   const std::uint32_t offset = bytes_between(c.snd_una, from);
   fill_header(c, from, Flags::kAck, context, out);
@@ -233,6 +265,8 @@ void emit_data(Connection& c, const Plan& plan, const Context& context, SegmentO
     st.resending = to != c.snd_nxt;
   }
   arm_retransmit(c, st, context);
+  if (is_paced(context.config)) [[unlikely]]
+    note_departure(c, st, nxt_before, bytes_between(from, to), context);
 }
 
 void emit_retransmit(Connection& c, const Plan& plan, const Context& context, SegmentOut& out) {
@@ -252,6 +286,8 @@ void emit_retransmit(Connection& c, const Plan& plan, const Context& context, Se
   st.rtt_at = Instant{};  // Karn
   st.last_send = tick_of(context.now);
   arm_retransmit(c, st, context);
+  if (is_paced(context.config)) [[unlikely]]
+    note_departure(c, st, c.snd_nxt, bytes, context);
 }
 
 void emit_probe(Connection& c, const Plan& plan, const Context& context, SegmentOut& out) {
@@ -267,7 +303,10 @@ void emit_probe(Connection& c, const Plan& plan, const Context& context, Segment
   st.last_send = tick_of(context.now);
   if (!after(to, c.snd_nxt)) return;
   log_sent(c, st, context);
+  const Seq nxt_before = c.snd_nxt;
   c.snd_nxt = to;
+  if (is_paced(context.config)) [[unlikely]]
+    note_departure(c, st, nxt_before, bytes, context);
   st.resending = false;  // from SND.UNA to SND.NXT: all has gone out again just now
   st.cursor_chunk = at.chunk;
   st.cursor_offset = at.offset;
@@ -300,7 +339,7 @@ inline void restart_after_idle(Connection& c, const SendState& st, const Context
   if (c.congestion.cwnd <= initial_window(c.mss)) return;
   const Tick idle = tick_of(context.now) - st.last_send;
   if (idle < ticks_for(retransmission_timeout(c, context.config))) return;
-  congestion_on_idle_restart(context.config.congestion, c.congestion, c.mss);
+  congestion_on_idle_restart(algorithm_of(c, context.config), c.congestion, c.mss);
 }
 
 // Nothing more to send now: why, and which timer will see to the rest.
@@ -312,9 +351,12 @@ void settle(Connection& c, const Context& context) {
   const bool data_wait = st.queued_bytes > flight || st.resending;
   const std::uint32_t limit = congestion_limit(c, st);
   st.cwnd_limited = data_wait && limit <= c.snd_wnd && limit < flight + c.mss;
+  // A FIN alone waits for the window only.
+  const bool paced = data_wait && is_paced(context.config) && departure_held(c, st, context);
+  if (data_wait && has_model(c, context.config)) model_on_wait(c, st, context);
   if (flight != 0) {
     if (c.send_timer != SendTimer::persist) arm_retransmit(c, st, context);
-  } else if ((data_wait || fin_waits) && c.send_timer != SendTimer::persist) {
+  } else if ((data_wait || fin_waits) && c.send_timer != SendTimer::persist && !paced) {
     c.send_timer = SendTimer::persist;
     c.backoff = 0;
     c.send_deadline = deadline_after(context.now, retransmission_timeout(c, context.config));
@@ -370,8 +412,11 @@ void settle(Connection& c, const Context& context) {
   if (flight_bytes(c) < st.queued_bytes + fin) return false;
   st.cwnd_limited = false;
   if (c.snd_nxt == c.snd_una && !is_early(c)) {  // kept for an answer that did not come
+    const Instant pace_at = st.pace_at;
     release_send_state(c, context);
     arm_idle_timer(c, context);
+    if (pace_at != Instant{}) [[unlikely]]
+      keep_debt(c, pace_at, context);
   }
   return true;
 }
@@ -393,7 +438,7 @@ bool send_whole_queue(Connection& c, const Context& context, SegmentOut& out) {
   const std::uint32_t bytes = st.queued_bytes;
   const std::uint32_t fin = c.has(Connection::kFinQueued) ? 1 : 0;
   if (bytes + fin == 0 || bytes > c.mss || bytes + fin > c.snd_wnd) return false;
-  if (st.retransmit_first || st.resending) return false;
+  if (st.retransmit_first || st.resending || is_paced(st)) return false;
   if (bytes_between(c.last_ack_sent, c.rcv_nxt) > 2U * c.mss) return false;  // ACKs go in steps
   restart_after_idle(c, st, context);
   if (bytes > congestion_limit(c, st)) return false;

@@ -109,7 +109,8 @@ std::uint32_t rack_reordering_window_us(const Connection& c, const SendState& st
       std::min<std::uint64_t>(std::uint64_t{quarter} * ls.rack.wnd_mult, c.srtt_us));
 }
 
-bool rack_detect_loss(Connection& c, SendState& st, LossState& ls, const Context& context) {
+bool rack_detect_loss(Connection& c, SendState& st, LossState& ls, const Context& context,
+                      LostText* told) {
   ls.reorder_wait = false;
   const Rack& rack = ls.rack;
   if (!rack.known) return false;
@@ -118,34 +119,36 @@ bool rack_detect_loss(Connection& c, SendState& st, LossState& ls, const Context
   Stores& stores = context.stores;
   const Seq suspects = suspects_end(c, st, rack, now, stores);
   const Seq edge = earlier_of(suspects, sent_until(c, st, stores, now, window));
-  const bool lost = mark_lost_before(ls.board, edge, stores);
+  const bool lost = mark_lost_before(ls.board, edge, stores, told);
   // Those that still have time.
   if (after(suspects, edge) && sent_once_between(ls.board, edge, suspects, stores)) {
     const Stamp age = now - run_of(c, st, stores, suspects - 1).ended;
     if (age < window) wait_at_least(ls, window - age);
   }
-  const std::uint32_t copies = mark_copies_lost(ls.board, stores, [&](const Piece& p) {
+  const auto is_gone = [&](const Piece& p) {
     if (!sent_after_copy(rack, p, now)) return false;
     const Stamp age = now - p.sent;
     if (age < window) wait_at_least(ls, window - age);
     return age >= window;
-  });
+  };
+  const std::uint32_t copies = mark_copies_lost(ls.board, stores, is_gone, told);
   if (copies != 0) ++context.counters.TCPLostRetransmit;
   return lost || copies != 0;
 }
 
 bool rack_mark_losses_on_timeout(Connection& c, SendState& st, LossState& ls,
-                                 const Context& context) {
+                                 const Context& context, LostText* told) {
   const Stamp now = stamp_of(context.now);
   const std::uint32_t rtt_us = ls.rack.known ? ls.rack.rtt_us : c.srtt_us;
   const Stamp window = us_to_stamps(rtt_us + rack_reordering_window_us(c, st, ls));
   Stores& stores = context.stores;
   const Seq head = c.snd_una + std::min(std::uint32_t{c.mss}, bytes_between(c.snd_una, c.snd_nxt));
   const Seq edge = later_of(sent_until(c, st, stores, now, window), head);
-  (void)mark_lost_before(ls.board, edge, stores);
-  (void)mark_copies_lost(ls.board, stores, [&](const Piece& p) {
+  (void)mark_lost_before(ls.board, edge, stores, told);
+  const auto is_gone = [&](const Piece& p) {
     return p.first == c.snd_una || now - p.sent >= window;
-  });
+  };
+  (void)mark_copies_lost(ls.board, stores, is_gone, told);
   ls.reorder_wait = false;
   const auto first = next_to_resend(ls.board, stores);
   return first && first->first == c.snd_una;

@@ -27,10 +27,10 @@ void rack_on_recovery_end(Rack& rack);
                                                       const LossState& ls);
 /// §6.2 step 5. True if anything is lost that was not before; sets `ls.reorder_wait`.
 [[nodiscard]] bool rack_detect_loss(Connection& c, SendState& st, LossState& ls,
-                                    const Context& context);
+                                    const Context& context, LostText* told = nullptr);
 /// §6.3: after a timeout the first segment is lost, and whatever was sent a round trip and the
 /// window ago. False if there was no memory to note that.
 [[nodiscard]] bool rack_mark_losses_on_timeout(Connection& c, SendState& st, LossState& ls,
-                                               const Context& context);
+                                               const Context& context, LostText* told = nullptr);
 
 }  // namespace millrace::tcp

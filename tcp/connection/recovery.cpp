@@ -10,6 +10,7 @@
 #include "tcp/connection/calls.h"
 #include "tcp/connection/ecn.h"
 #include "tcp/connection/loss_recovery.h"
+#include "tcp/connection/path_model.h"
 
 namespace millrace::tcp {
 namespace {
@@ -19,7 +20,14 @@ constexpr std::uint8_t kDupThreshold = 3;  // RFC 5681 §3.2
 void enter_recovery(Connection& c, SendState& st, const Context& context) {
   // What limited transmit sent does not count as flight (RFC 5681 §3.2 step 2).
   const std::uint32_t flight = bytes_between(c.snd_una, st.limited_from);
-  congestion_on_loss(context.config.congestion, c.congestion, flight, c.mss, context.now);
+  if (has_model(c, context.config)) {
+    LostText lost;
+    lost.add({c.snd_una, c.snd_una + std::min(flight, std::uint32_t{c.mss})}, false);
+    model_on_recovery(c, context);
+    model_on_lost(c, lost, context);
+  } else {
+    congestion_on_loss(algorithm_of(c, context.config), c.congestion, flight, c.mss, context.now);
+  }
   note_reduction(c, st);
   st.recover = c.snd_nxt;
   st.in_recovery = true;
@@ -35,11 +43,15 @@ void inflate(const Connection& c, SendState& st) {
   st.inflation = std::min(st.inflation + c.mss, std::max(most, kDupThreshold * c.mss));
 }
 
-void leave_recovery(Connection& c, SendState& st, Seq ack) {
-  // RFC 6582 §3.2 step 3, full acknowledgment, option 1: no burst.
-  const std::uint32_t flight = bytes_between(ack, c.snd_nxt);
-  const std::uint32_t mss = c.mss;
-  c.congestion.cwnd = std::min(c.congestion.ssthresh, std::max(flight, mss) + mss);
+void leave_recovery(Connection& c, SendState& st, Seq ack, const Context& context) {
+  if (has_model(c, context.config)) {
+    model_on_recovery_end(c, context);
+  } else {
+    // RFC 6582 §3.2 step 3, full acknowledgment, option 1: no burst.
+    const std::uint32_t flight = bytes_between(ack, c.snd_nxt);
+    const std::uint32_t mss = c.mss;
+    c.congestion.cwnd = std::min(c.congestion.ssthresh, std::max(flight, mss) + mss);
+  }
   st.in_recovery = false;
   st.retransmit_first = false;
   st.inflation = 0;
@@ -98,17 +110,26 @@ bool on_new_ack(Connection& c, SendState& st, Seq ack, std::uint32_t acked_bytes
   }
   st.dup_acks = 0;
   if (before(ack, st.recover)) return on_partial_ack(c, st, acked_bytes);
-  leave_recovery(c, st, ack);
+  leave_recovery(c, st, ack, context);
   return true;
 }
 
 void on_timeout_loss(Connection& c, SendState& st, bool first, const Context& context) {
   if (take_timeout(c, st, first, context)) return;
-  congestion_on_timeout(context.config.congestion, c.congestion, flight_bytes(c), c.mss, first,
-                        context.now);
+  const bool modelled = has_model(c, context.config);
+  if (modelled) {
+    LostText lost;
+    lost.add({c.snd_una, c.snd_nxt}, false);
+    model_on_recovery(c, context);
+    model_on_lost(c, lost, context);
+  } else {
+    congestion_on_timeout(algorithm_of(c, context.config), c.congestion, flight_bytes(c), c.mss,
+                          first, context.now);
+  }
   note_reduction(c, st);
   st.recover = c.snd_nxt;
   go_back(c, st, context);
+  if (modelled) model_on_timeout(c, st, context);
 }
 
 void resend_refused(Connection& c, SendState& st, const Context& context) {

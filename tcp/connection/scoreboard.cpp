@@ -218,7 +218,7 @@ void advance_scoreboard(Scoreboard& board, Seq una, Seq ack, Stamp now, Stores& 
   board.resend_from = later_of(board.resend_from, ack);
 }
 
-bool mark_lost_before(Scoreboard& board, Seq edge, Stores& stores) {
+bool mark_lost_before(Scoreboard& board, Seq edge, Stores& stores, LostText* told) {
   if (!before(board.lost_before, edge) || !cover(board, stores, edge)) return false;
   bool any = false;
   for (std::uint32_t i = pieces_before(board, stores, board.lost_before); i < board.count; ++i) {
@@ -228,6 +228,7 @@ bool mark_lost_before(Scoreboard& board, Seq edge, Stores& stores) {
     if (before(edge, p.end) && !split(board, stores, i, edge)) return any;
     Piece& lost = piece_at(board, stores, i);
     lost.lost = true;
+    if (told != nullptr) told->add(lost, false);
     board.lost_bytes += length_of(lost);
     board.resend_from = earlier_of(board.resend_from, lost.first);
     any = true;

@@ -12,6 +12,7 @@
 // (RFC 2018 §8).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -32,6 +33,31 @@ struct Delivered {
   Seq again_end;
 };
 
+/// What was found lost at one time, for whoever wants to know: stretches of text in order, those
+/// that find no place left in the last of them.
+struct LostText {
+  struct Stretch {
+    Seq first;
+    Seq end;
+    Stamp copy_sent = 0;  // valid if is_copy
+    bool is_copy = false;
+  };
+  static constexpr std::uint32_t kMost = 8;
+  std::uint32_t count = 0;
+  std::uint32_t ranges = 0;  // stretches apart from each other
+  std::array<Stretch, kMost> stretches;
+
+  void add(const Piece& p, bool is_copy) {
+    if (count != 0 && !is_copy && !stretches[count - 1].is_copy &&
+        stretches[count - 1].end == p.first) {
+      stretches[count - 1].end = p.end;
+      return;
+    }
+    ++ranges;
+    if (count != kMost) stretches[count++] = {p.first, p.end, p.sent, is_copy};
+  }
+};
+
 void start_scoreboard(Scoreboard& board, Seq una);
 /// Gives all blocks back.
 void clear_scoreboard(Scoreboard& board, Stores& stores);
@@ -44,19 +70,22 @@ void sack_range(Scoreboard& board, Seq left, Seq right, Stamp now, Stores& store
 void advance_scoreboard(Scoreboard& board, Seq una, Seq ack, Stamp now, Stores& stores,
                         Delivered& out);
 
-/// All that was sent once and ends before `edge` is lost. Returns whether anything new is.
-bool mark_lost_before(Scoreboard& board, Seq edge, Stores& stores);
+/// All that was sent once and ends before `edge` is lost. Returns whether anything new is, and
+/// tells `told` what, if anyone asks.
+bool mark_lost_before(Scoreboard& board, Seq edge, Stores& stores, LostText* told = nullptr);
 /// True if [from, to) has anything that was sent once and is not lost.
 [[nodiscard]] bool sent_once_between(Scoreboard& board, Seq from, Seq to, Stores& stores);
 /// The copies of pieces for which `gone(piece)` holds are lost as well: they wait again. Returns
 /// their bytes.
 template <typename Gone>
-std::uint32_t mark_copies_lost(Scoreboard& board, Stores& stores, Gone gone) {
+std::uint32_t mark_copies_lost(Scoreboard& board, Stores& stores, Gone gone,
+                               LostText* told = nullptr) {
   std::uint32_t bytes = 0;
   if (board.retransmitted_bytes == 0) return 0;
   for (std::uint32_t i = 0; i < board.count; ++i) {
     Piece& p = piece_at(board, stores, i);
     if (!p.retransmitted || !gone(p)) continue;
+    if (told != nullptr) told->add(p, true);
     const std::uint32_t length = bytes_between(p.first, p.end);
     p.retransmitted = false;
     board.retransmitted_bytes -= length;

@@ -11,6 +11,7 @@
 #include "tcp/connection/closing.h"
 #include "tcp/connection/fast_open.h"
 #include "tcp/connection/loss_recovery.h"
+#include "tcp/connection/pacing.h"
 
 namespace millrace::tcp {
 namespace {
@@ -163,6 +164,8 @@ bool ensure_send_state(Connection& c, const Context& context) {
       st.last_send = st.unacked_since;
       break;
   }
+  if (is_paced(context.config)) [[unlikely]]
+    begin_pacing(st, context);
   c.send = index;
   return true;
 }

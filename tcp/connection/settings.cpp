@@ -9,6 +9,8 @@
 #include "tcp/connection/calls.h"
 #include "tcp/connection/closing.h"
 #include "tcp/connection/handshake.h"
+#include "tcp/connection/pacing.h"
+#include "tcp/connection/path_model.h"
 #include "tcp/connection/receive_window.h"
 #include "tcp/connection/send_queue.h"
 
@@ -32,12 +34,28 @@ void change_keepalive(Connection& c, const TcpConfig& before, const Context& con
 }
 
 // The window stays and is judged by other rules from here on.
-void change_congestion(Connection& c, const Context& context) {
+void change_congestion(Connection& c, const TcpConfig& before, const Context& context) {
+  release_model(c, before, context.stores);
   const std::uint32_t cwnd = c.congestion.cwnd;
   const std::uint32_t ssthresh = c.congestion.ssthresh;
-  congestion_init(context.config.congestion, c.congestion, c.mss);
+  c.congestion = CongestionState{};
+  begin_congestion_control(c, context);
   c.congestion.cwnd = cwnd;
   c.congestion.ssthresh = ssthresh;
+}
+
+void change_pacing(Connection& c, const TcpConfig& before, const Context& context) {
+  const Tick now = tick_of(context.now);
+  if (c.send != kNil) {
+    SendState& st = context.stores.send[c.send];
+    if (!is_paced(context.config)) {
+      st.pace_at = Instant{};
+    } else if (!is_paced(st) || context.config.pacing != before.pacing) {
+      st.pace_at = kPaidFor;  // what was owed was so at another rate
+    }
+  } else if (c.send_timer == SendTimer::none && tick_before(now, c.send_deadline)) {
+    c.send_deadline = now;  // keep_debt()
+  }
 }
 
 }  // namespace
@@ -53,10 +71,11 @@ void on_profile_changed(Connection& c, const TcpConfig& before, const Context& c
     c.clear(Connection::kNodelay);
     if (!after.nagle) c.set(Connection::kNodelay);
   }
+  change_pacing(c, before, context);
   outcome.writable = became_writable(c, context);
   if (!is_synchronized(c)) return;  // the handshake will read the rest
   if (after.delayed_ack == Duration::zero()) acknowledge_now(c);
-  if (after.congestion != before.congestion) change_congestion(c, context);
+  if (after.congestion != before.congestion) change_congestion(c, before, context);
   c.mss = std::min(c.mss, largest_payload(c, context.config));
   const bool open =
       c.state == State::established || c.state == State::fin_wait_1 || c.state == State::fin_wait_2;

@@ -10,6 +10,7 @@
 #include "tcp/connection/closing.h"
 #include "tcp/connection/fast_open.h"
 #include "tcp/connection/loss_recovery.h"
+#include "tcp/connection/path_model.h"
 #include "tcp/connection/path_mtu.h"
 #include "tcp/connection/recovery.h"
 #include "tcp/connection/send_queue.h"
@@ -57,6 +58,7 @@ void on_retransmit(Connection& c, const Context& context, Outcome& outcome) {
   ++context.counters.TCPTimeouts;
   const bool first = st.unanswered == 0;
   ++st.unanswered;
+  if (has_model(c, context.config)) model_check_app_limited(c, st, context);
   if (opening) {
     st.retransmit_first = true;
   } else if (c.snd_wnd == 0) {
@@ -73,6 +75,7 @@ void on_retransmit(Connection& c, const Context& context, Outcome& outcome) {
 // After the probe, or after what the reordering timer found, the retransmission timer watches.
 void on_loss_probe(Connection& c, const Context& context, Outcome& outcome) {
   SendState& st = context.stores.send[c.send];
+  if (has_model(c, context.config)) model_check_app_limited(c, st, context);
   if (c.snd_wnd == 0 || user_timeout_passed(st, context) || !owe_loss_probe(c, st, context)) {
     c.send_timer = SendTimer::retransmit;
     return on_retransmit(c, context, outcome);

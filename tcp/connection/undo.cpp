@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tcp/congestion/congestion.h"
+#include "tcp/connection/path_model.h"
 #include "tcp/connection/timestamps.h"
 
 namespace millrace::tcp {
@@ -13,7 +14,7 @@ namespace millrace::tcp {
 void undo_begin(const Connection& c, Undo& undo, const Context& context) {
   undo = Undo{};
   undo.before = c.congestion;
-  undo.algorithm = context.config.congestion;
+  undo.algorithm = algorithm_of(c, context.config);
   undo.possible = true;
   undo.marker = c.snd_una;
 }
@@ -43,7 +44,8 @@ bool undo_by_dsack(Undo& undo, const SackBlock& block) {
 
 void undo_window(Connection& c, Undo& undo, const Context& context) {
   undo.possible = false;
-  if (undo.algorithm != context.config.congestion) return;
+  if (undo.algorithm != algorithm_of(c, context.config)) return;
+  if (undo.algorithm == CongestionAlgorithm::bbr) return model_on_spurious(c, context);
   congestion_undo(c.congestion, undo.before);
 }
 

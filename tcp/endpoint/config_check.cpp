@@ -3,6 +3,7 @@
 // The ranges of the configuration, one line each.
 #include "tcp/endpoint/config_check.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -49,6 +50,7 @@ class Checker {
   std::string complaint_;
 };
 
+constexpr std::int64_t kMostPacing = std::int64_t{1} << 40;  // bytes a second
 constexpr std::int64_t kMaxObjects = std::int64_t{1} << 28;
 
 void check_fields(Checker& check, const TcpConfig& p) {
@@ -76,6 +78,10 @@ void check_fields(Checker& check, const TcpConfig& p) {
   check.duration("challenge_ack_interval", p.challenge_ack_interval, 0s, 1h);
   check.range("ttl", p.ttl, 1, 255);
   check.range("dscp", p.dscp, 0, 63);
+  if (p.pacing != 0) {
+    check.range("pacing", static_cast<std::int64_t>(std::min<std::uint64_t>(p.pacing, kMostPacing)),
+                1000, kMostPacing - 1);
+  }
 }
 
 }  // namespace
@@ -94,6 +100,7 @@ Status check_config(const EndpointConfig& config) {
   check.range("max_ipv6_pairs", config.max_ipv6_pairs, 0, kMaxObjects);
   check.range("max_send_states", config.max_send_states, 1, kMaxObjects);
   check.range("max_receive_states", config.max_receive_states, 1, kMaxObjects);
+  check.range("max_models", config.max_models, 1, kMaxObjects);
   check.range("max_blocks", config.max_blocks, 1, kMaxObjects);
   check.range("max_fast_open_paths", config.max_fast_open_paths, 0, 1 << 20);
   check.range("first_port", config.first_port, 1, 65'535);

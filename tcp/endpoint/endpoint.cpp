@@ -26,6 +26,8 @@ namespace {
           .blocks = Pool<Block>(c.max_blocks),
           .logs = Pool<SendLog>(c.max_send_states),
           .loss = Pool<LossState>(c.max_send_states),
+          .models = Pool<PathModel>(c.max_models),
+          .rate_logs = RateLogs(std::min(c.max_models, c.max_send_states)),
           .pairs = Pool<AddressPair6>(c.max_ipv6_pairs),
           .fast_open = {.keys = FastOpenKeys(c.secrets.fast_open),
                         .paths = FastOpenPaths(c.max_fast_open_paths, c.secrets.table)}};
@@ -167,7 +169,8 @@ Endpoint::Memory Endpoint::memory() const {
   for (const Memory m :
        {memory_of(e.connections), memory_of(e.stores.send), memory_of(e.stores.receive),
         memory_of(e.stores.chunks), memory_of(e.stores.blocks), memory_of(e.stores.logs),
-        memory_of(e.stores.loss), memory_of(e.stores.pairs)}) {
+        memory_of(e.stores.loss), memory_of(e.stores.models), memory_of(e.stores.rate_logs),
+        memory_of(e.stores.pairs)}) {
     add(m.reserved_bytes, m.touched_bytes);
   }
   add(e.generation_pages.bytes(), std::uint64_t{e.connections.touched()} * 2);

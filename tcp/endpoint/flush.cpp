@@ -4,6 +4,7 @@
 // got something to send, each a bounded turn, so that one bulk sender cannot starve the others. A
 // connection leaves the list when it has nothing to send; its timer is filed then.
 #include "tcp/connection/output.h"
+#include "tcp/connection/pacing.h"
 #include "tcp/endpoint/impl.h"
 #include "tcp/endpoint/lifecycle.h"
 
@@ -33,8 +34,15 @@ std::size_t flush_over(EndpointImpl& e, std::uint32_t index, Connection& c, Segm
   return sent;
 }
 
+/// Whatever pacing holds back wakes the connection when its time has come; firing marks it dirty.
+[[gnu::noinline]] void file_departure(EndpointImpl& e, std::uint32_t index, const Connection& c) {
+  if (const std::optional<Tick> at = departure_deadline(c, e.context_of(c)))
+    e.wheel.arm(index, *at);
+}
+
 /// One turn of one connection. Sets `more` if it may have more to send.
-std::size_t flush_turn(EndpointImpl& e, Connection& c, std::span<SegmentOut> out, bool& more) {
+std::size_t flush_turn(EndpointImpl& e, std::uint32_t index, Connection& c,
+                       std::span<SegmentOut> out, bool& more) {
   const std::size_t most = std::min(out.size(), kSegmentsPerTurn);
   const Context context = e.context_of(c);
   if (SegmentOut& first = *out.data(); send_whole_queue(c, context, first)) {
@@ -52,6 +60,8 @@ std::size_t flush_turn(EndpointImpl& e, Connection& c, std::span<SegmentOut> out
   }
   // Only a next_segment() that finds nothing more leaves the timers right: else it is asked again.
   more = n == most;
+  if (c.send != kNil && is_paced(e.stores.send[c.send])) [[unlikely]]
+    file_departure(e, index, c);
   if (c.state != before) {
     --e.states.of(before);
     ++e.states.of(c.state);
@@ -79,7 +89,7 @@ std::size_t Endpoint::flush(std::span<SegmentOut> out, Instant now) {
       continue;
     }
     bool more = false;
-    n += flush_turn(e, c, out.subspan(n), more);
+    n += flush_turn(e, index, c, out.subspan(n), more);
     if (more) {
       e.dirty.push(index);
     } else {

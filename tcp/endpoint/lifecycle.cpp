@@ -4,6 +4,7 @@
 #include "tcp/endpoint/lifecycle.h"
 
 #include "tcp/connection/calls.h"
+#include "tcp/connection/path_model.h"
 #include "tcp/endpoint/fast_open_accept.h"
 #include "tcp/endpoint/lending.h"
 #include "tcp/endpoint/time_wait_rules.h"
@@ -51,7 +52,9 @@ void tell_application(EndpointImpl& e, std::uint32_t index, const Connection& c,
 
 void discard_connection(EndpointImpl& e, std::uint32_t index) {
   Connection& c = e.connections[index];
-  if (c.receive != kNil || c.send != kNil) release_cold(c, e.context_of(c));
+  if (c.receive != kNil || c.send != kNil || c.congestion.words[3] == kModelTag) {
+    release_cold(c, e.context_of(c));
+  }
   if (c.has(Connection::kIpv6)) e.stores.pairs.free(c.tuple.local);
   c.generation = 0;
   c.state = State::closed;

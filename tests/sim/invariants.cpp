@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 
+#include "tcp/connection/pacing.h"
+#include "tcp/connection/path_model.h"
 #include "tcp/connection/reassembly.h"
 #include "tcp/connection/send_queue.h"
 #include "tcp/connection/timers.h"
@@ -106,6 +108,7 @@ std::string Invariants::check_connection(const Connection& c, Seen& seen, std::u
     if (wrong.empty()) wrong = check_congestion(c, seen);
     if (wrong.empty()) wrong = check_loss(c, seen);
     if (wrong.empty()) wrong = check_scoreboard(c, now);
+    if (wrong.empty()) wrong = check_model(c, now);
     if (wrong.empty()) wrong = check_reassembly(c);
   }
   if (wrong.empty()) wrong = check_send_queue(c);
@@ -229,8 +232,10 @@ std::string Invariants::check_loss(const Connection& c, const Seen& seen) const 
   const bool entered =
       phase_of(c) == tcp::LossPhase::recovery && seen.phase == tcp::LossPhase::open;
   if ((!s.in_recovery || seen.recovering) && !entered) return {};
+  // A model of the path is not cut by a loss: what binds it is check_model()'s (draft §5.5.10).
+  if (tcp::has_model(c, config_)) return {};
   const std::uint32_t flight = tcp::bytes_between(c.snd_una, c.snd_nxt);
-  const bool cubic = config_.congestion == tcp::CongestionAlgorithm::cubic;
+  const bool cubic = algorithm_of(c, config_) == tcp::CongestionAlgorithm::cubic;
   const std::uint64_t share = cubic ? std::uint64_t{flight} * 7 / 10 : flight / 2;
   const std::uint64_t most = std::max<std::uint64_t>(share, 2U * c.mss);
   // PRR comes down to SSTHRESH step by step.
@@ -301,7 +306,30 @@ std::string Invariants::check_timers(const Connection& c, const Seen& seen, Inst
     case State::time_wait:
       break;
   }
+  if (std::string wrong = check_departure(c, now); !wrong.empty()) return wrong;
+  // With nothing in flight, what waits for its time is woken by that.
+  if (c.snd_una == c.snd_nxt && departure_of(c)) return {};
   if (needs && c.send_timer == SendTimer::none) return "9: nothing will ever wake it";
+  return {};
+}
+
+/// When what pacing holds back may go: a time that may have passed, in the tick that follows it.
+std::optional<Tick> Invariants::departure_of(const Connection& c) const {
+  if (!tcp::is_paced(config_) || c.send == kNil || !is_synchronized(c.state)) return {};
+  tcp::Counters unused;
+  const Instant before = impl_.now - kTick;
+  return departure_deadline(c, {config_, const_cast<tcp::Stores&>(impl_.stores), unused, before});
+}
+
+/// What pacing holds back has a place in the wheel at its time, and that is not far.
+std::string Invariants::check_departure(const Connection& c, Instant now) const {
+  const std::optional<Tick> at = departure_of(c);
+  if (!at || impl_.stores.send[c.send].pace_at <= impl_.now) return {};
+  if (impl_.stores.send[c.send].pace_at > now + 5s) return "10: a departure far away";
+  if (c.timer.prev == kNil) return "10: held back, and no timer in the wheel";
+  if (tick_before(*at, c.timer.filed) && c.timer.filed != impl_.wheel.base()) {
+    return "10: held back, and filed " + number(c.timer.filed - *at) + " ticks too late";
+  }
   return {};
 }
 
@@ -357,6 +385,8 @@ std::string Invariants::check_empty() const {
   if (s.blocks.live() != 0) return left("blocks", s.blocks.live());
   if (s.logs.live() != 0) return left("send logs", s.logs.live());
   if (s.loss.live() != 0) return left("loss states", s.loss.live());
+  if (s.models.live() != 0) return left("models of paths", s.models.live());
+  if (s.rate_logs.live() != 0) return left("rate logs", s.rate_logs.live());
   if (s.pairs.live() != 0) return left("IPv6 address pairs", s.pairs.live());
   if (impl_.half_open.size() != 0) return left("half-open entries", impl_.half_open.size());
   if (impl_.time_wait.size() != 0) return left("TIME-WAIT entries", impl_.time_wait.size());

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,9 @@ class Invariants {
   [[nodiscard]] bool probes_with_new_text(const tcp::Connection& c) const;
   [[nodiscard]] tcp::LossPhase phase_of(const tcp::Connection& c) const;
   [[nodiscard]] std::string check_scoreboard(const tcp::Connection& c, Instant now) const;
+  [[nodiscard]] std::string check_model(const tcp::Connection& c, Instant now) const;
+  [[nodiscard]] std::optional<Tick> departure_of(const tcp::Connection& c) const;
+  [[nodiscard]] std::string check_departure(const tcp::Connection& c, Instant now) const;
   [[nodiscard]] std::string check_reassembly(const tcp::Connection& c) const;
   [[nodiscard]] std::string check_timers(const tcp::Connection& c, const Seen& seen,
                                          Instant now) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The scoreboard and the send log of a connection: what must hold of them whenever one looks.
+#include "tcp/connection/path_model.h"
 #include "tcp/connection/scoreboard.h"
 #include "tests/sim/invariants.h"
 
@@ -83,6 +84,32 @@ std::string Invariants::check_scoreboard(const Connection& c, Instant now) const
            number(again);
   }
   if (s.inflation != pipe_relief(board)) return "4: what does not count as in flight is wrong";
+  return {};
+}
+
+/// What a model of the path may say, and that its window keeps to it.
+std::string Invariants::check_model(const Connection& c, Instant now) const {
+  if (!tcp::has_model(c, config_)) return {};
+  const tcp::PathModel& m = impl_.stores.models[c.congestion.words[0]];
+  const tcp::bbr::Bbr& b = m.bbr;
+  if (m.rate.delivered_time > now || m.rate.first_send_time > now) return "15: BBR in the future";
+  if (b.pacing_rate == 0 || b.send_quantum < 2U * c.mss) return "15: BBR cannot send";
+  if (b.bw > b.max_bw) return "15: BBR's rate is more than it ever measured";
+  if (m.rate.log != kNil) {
+    const tcp::RateLog& log = impl_.stores.rate_logs[m.rate.log];
+    if (log.count == 0 || log.count > tcp::kRateRuns)
+      return "6: a rate log of no runs, or too many";
+    const tcp::RateRun* last = nullptr;
+    for (std::uint32_t i = 0; i < log.count; ++i) {
+      const tcp::RateRun& run = log.runs[(log.head + i) % tcp::kRateRuns];
+      if (run.ended < run.began || before(run.end, run.first)) return "6: a run turned round";
+      if (last != nullptr && (run.began < last->ended || before(run.first, last->end) ||
+                              run.delivered < last->delivered)) {
+        return "6: runs of the rate log out of order";
+      }
+      last = &run;
+    }
+  }
   return {};
 }
 

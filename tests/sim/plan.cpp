@@ -194,6 +194,15 @@ void draw_cookies(Plan& p) {
   if (any && (disorders(p.way[0]) || disorders(p.way[1]))) forget_followers(p);
 }
 
+/// Likewise: a third has BBR, and a tenth of all a cap on its rate.
+void draw_pacing(Plan& p) {
+  Random r(p.seed ^ 0x6262'7200);
+  for (EndPlan& e : p.end) {
+    if (r.chance(1.0 / 3)) e.tcp.congestion = tcp::CongestionAlgorithm::bbr;
+    if (r.chance(0.1)) e.tcp.pacing = r.magnitude(20'000, 20'000'000);
+  }
+}
+
 }  // namespace
 
 Duration Fault::length() const {
@@ -266,6 +275,7 @@ Plan make_plan(std::uint64_t seed) {
   draw_congestion(p);
   draw_fast_open(p);
   draw_cookies(p);
+  draw_pacing(p);
   return p;
 }
 
@@ -289,7 +299,7 @@ std::string Plan::describe() const {
         << e.tx_checksum << ", tso " << e.tx_tso << ", rx_checksums " << e.rx_checksums
         << ", pieces " << e.rx_piece_bytes << ", hold " << e.hold_tx_frames << ", scarcity "
         << e.scarcity << ", reuse " << static_cast<int>(e.reuse) << ", overflow "
-        << static_cast<int>(e.overflow);
+        << static_cast<int>(e.overflow) << ", pacing " << e.tcp.pacing;
   }
   for (const Fault& f : faults) {
     out << "\n  fault " << kFaultNames[static_cast<std::size_t>(f.kind)] << " on end " << f.side

@@ -37,6 +37,7 @@ tcp::EndpointConfig endpoint_config(const Plan& plan, int side) {
   c.max_time_wait = n;
   c.max_ipv6_pairs = 2 * n;
   c.max_send_states = n;
+  c.max_models = p.scarcity > 0 ? (n + 1) / 2 : n;  // some have to do with CUBIC
   c.max_receive_states = n;
   c.max_blocks = 32 * n;
   c.first_port = 30'000;  // apart from the ports that plans name

@@ -403,7 +403,7 @@ constexpr std::array kStatements{
   std::istringstream in(text);
   std::string comment;
   for (std::string line; std::getline(in, line) && line.starts_with("# ");) comment += line;
-  return comment.find("RFC ") != std::string::npos;
+  return comment.find("RFC ") != std::string::npos || comment.find("draft-") != std::string::npos;
 }
 
 class Parser {

@@ -70,6 +70,10 @@ constexpr std::array kNumbers{
       profile(s).fast_open_backlog = static_cast<std::uint16_t>(n); }},
     NumberSetting{"max_fast_open_paths", 1 << 20, [](Script& s, std::int64_t n) {
       s.config.max_fast_open_paths = static_cast<std::uint32_t>(n); }},
+    NumberSetting{"pacing", std::int64_t{1} << 40, [](Script& s, std::int64_t n) {
+      profile(s).pacing = static_cast<std::uint64_t>(n); }},
+    NumberSetting{"max_models", 1 << 20, [](Script& s, std::int64_t n) {
+      s.config.max_models = static_cast<std::uint32_t>(n); }},
     NumberSetting{"max_connections", 1 << 20, [](Script& s, std::int64_t n) {
       s.config.max_connections = static_cast<std::uint32_t>(n); }},
     NumberSetting{"max_half_open", 1 << 20, [](Script& s, std::int64_t n) {
@@ -98,6 +102,7 @@ constexpr std::array kCongestion{
     std::pair{"newreno", tcp::CongestionAlgorithm::newreno},
     std::pair{"cubic", tcp::CongestionAlgorithm::cubic},
     std::pair{"dctcp", tcp::CongestionAlgorithm::dctcp},
+    std::pair{"bbr", tcp::CongestionAlgorithm::bbr},
 };
 constexpr std::array kEcn{
     std::pair{"never", tcp::EcnUse::never},
@@ -140,6 +145,7 @@ tcp::EndpointConfig usual_config() {
   c.max_time_wait = 256;
   c.max_ipv6_pairs = 128;
   c.max_send_states = 64;
+  c.max_models = 64;
   c.max_receive_states = 64;
   c.max_blocks = 1024;
   c.secrets = {.numbers = {11, 12}, .table = {13, 14}, .ports = {15, 16}, .cookies = {19, 20}};

@@ -55,10 +55,19 @@ Segment from_output(const SegmentOut& out) {
   return s;
 }
 
+std::optional<Tick> earliest_event(const Connection& c, const Context& context) {
+  const std::optional<Tick> deadline = earliest_deadline(c);
+  if (!is_paced(context.config)) return deadline;
+  const std::optional<Tick> departure = departure_deadline(c, context);
+  if (!departure || (deadline && tick_before(*deadline, *departure))) return deadline;
+  return departure;
+}
+
 Host::Host(const TcpConfig& tcp_config, Sizes sizes)
-    : config(tcp_config), stores{Pool<SendState>(sizes.send), Pool<ReceiveState>(sizes.receive),
-                                 Pool<Chunk>(sizes.chunks),   Pool<Block>(sizes.blocks),
-                                 Pool<SendLog>(sizes.send),   Pool<LossState>(sizes.send),
+    : config(tcp_config), stores{Pool<SendState>(sizes.send),   Pool<ReceiveState>(sizes.receive),
+                                 Pool<Chunk>(sizes.chunks),     Pool<Block>(sizes.blocks),
+                                 Pool<SendLog>(sizes.send),     Pool<LossState>(sizes.send),
+                                 Pool<PathModel>(sizes.models), RateLogs(sizes.models),
                                  Pool<AddressPair6>(1)} {}
 
 void Host::establish(const HostSetup& setup) {
@@ -179,7 +188,7 @@ void Host::fire_due() {
 std::vector<Segment> Host::pass(Duration d) {
   const Instant end = now + d;
   std::vector<Segment> sent = flush();
-  while (const std::optional<Tick> due = earliest_deadline(c)) {
+  while (const std::optional<Tick> due = earliest_event(c, context())) {
     const Tick ahead = *due - tick_of(now);
     Instant at = now;
     if (tick_before(tick_of(now), *due)) {
@@ -234,7 +243,8 @@ void Host::read_all() {
 
 bool Host::cold_is_empty() const {
   return stores.send.live() == 0 && stores.receive.live() == 0 && stores.chunks.live() == 0 &&
-         stores.blocks.live() == 0 && stores.logs.live() == 0 && stores.loss.live() == 0;
+         stores.blocks.live() == 0 && stores.logs.live() == 0 && stores.loss.live() == 0 &&
+         stores.rate_logs.live() == 0;
 }
 
 Segment Host::peer(std::string data, std::uint8_t flags) const {

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "tcp/connection/input.h"
 #include "tcp/connection/input_syn_sent.h"
 #include "tcp/connection/output.h"
+#include "tcp/connection/pacing.h"
 #include "tcp/connection/timers.h"
 
 namespace millrace::tcp::test {
@@ -44,6 +46,9 @@ struct Segment {
 /// `bytes` of a pattern that no shift of itself repeats for long.
 [[nodiscard]] std::string pattern(std::size_t bytes, std::size_t from = 0);
 
+/// When the connection has to be looked at next, by its timers or by pacing.
+[[nodiscard]] std::optional<Tick> earliest_event(const Connection& c, const Context& context);
+
 struct HostSetup {
   Seq iss{1000};
   Seq irs{5000};
@@ -63,9 +68,9 @@ struct HostSetup {
 class Host {
  public:
   struct Sizes {
-    std::uint32_t send = 4, receive = 4, chunks = 4096, blocks = 1024;
+    std::uint32_t send = 4, receive = 4, chunks = 4096, blocks = 1024, models = 4;
   };
-  explicit Host(const TcpConfig& config = TcpConfig{}, Sizes sizes = {4, 4, 4096, 1024});
+  explicit Host(const TcpConfig& config = TcpConfig{}, Sizes sizes = {4, 4, 4096, 1024, 4});
 
   /// ESTABLISHED by establish().
   void establish(const HostSetup& setup = HostSetup{});

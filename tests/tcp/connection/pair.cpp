@@ -57,8 +57,8 @@ void Pair::deliver_due() {
 bool Pair::step(Instant end) {
   Instant next = end + 1ns;
   if (!wire_.empty()) next = std::min(next, wire_.begin()->first);
-  for (const Host* h : {&a, &b}) {
-    const std::optional<Tick> due = earliest_deadline(h->c);
+  for (Host* h : {&a, &b}) {
+    const std::optional<Tick> due = earliest_event(h->c, h->context());
     if (!due) continue;
     const auto ahead = static_cast<std::int32_t>(*due - tick_of(h->now));
     const std::int64_t ticks = (h->now.time_since_epoch().count() >> kTickShift) + ahead;
