@@ -10,6 +10,7 @@
 #include "apps/http_server/serve.h"
 #include "apps/inspect/ss.h"
 #include "apps/load_generator/commands.h"
+#include "apps/report/compare.h"
 #include "dataplane/backend.h"
 #include "millrace_version.h"
 #include "tcp/base/check.h"
@@ -27,6 +28,7 @@ std::vector<Command> all_commands() {
   commands.push_back(http::serve_command());
   commands.push_back(load::load_command());
   commands.push_back(inspect::ss_command());
+  commands.push_back(report::compare_command());
   return commands;
 }
 
