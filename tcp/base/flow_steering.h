@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -63,6 +64,29 @@ class FlowSteering {
                      local_port(t.local.is_v4(), t.local_port));
   }
   [[nodiscard]] const std::vector<std::uint16_t>& reta() const { return reta_; }
+  /// Whether our port alone, and the peer's alone, can lead to every bucket, in both families. One
+  /// random key of a hundred cannot do that; some cores might then find no port at all.
+  [[nodiscard]] bool ports_reach_all() const {
+    for (const std::size_t place :
+         {std::size_t{8}, std::size_t{10}, std::size_t{32}, std::size_t{34}}) {
+      std::uint32_t found = 1;  // buckets: they double with each bit that adds what others cannot
+      std::array<std::uint32_t, 32> basis{};
+      for (unsigned bit = 0; bit < 16; ++bit) {
+        std::uint32_t adds = port(place, static_cast<std::uint16_t>(1U << bit));
+        for (adds &= static_cast<std::uint32_t>(reta_.size() - 1); adds != 0;) {
+          std::uint32_t& known = basis.at(static_cast<std::size_t>(std::bit_width(adds)));
+          if (known == 0) {
+            known = adds;
+            found *= 2;
+            break;
+          }
+          adds ^= known;
+        }
+      }
+      if (found < reta_.size()) return false;
+    }
+    return true;
+  }
 
  private:
   [[nodiscard]] std::uint32_t port(std::size_t place, std::uint16_t port) const {

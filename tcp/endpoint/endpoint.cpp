@@ -54,6 +54,8 @@ EndpointImpl::EndpointImpl(const EndpointConfig& c)
       fast_open_pending(c.max_connections),
       time_wait(c.max_time_wait, config.profiles, index, c.secrets.table),
       ports(c.secrets.ports, c.first_port, c.last_port),
+      own_ports(c.steering == nullptr ? nullptr
+                                      : std::make_unique<OwnPorts>(*c.steering, c.worker)),
       wheel(ConnectionTimers{&connections}, 0),
       dirty(c.max_connections),
       lingering(c.max_connections),
@@ -188,7 +190,9 @@ Endpoint::Memory Endpoint::memory() const {
   const FastOpenPaths& paths = e.stores.fast_open.paths;
   add(paths.reserved_bytes(), paths.touched_bytes());
   add(e.events.reserved_bytes(), e.events.touched_bytes());
-  add(sizeof(EndpointImpl) + e.ports.bytes(), sizeof(EndpointImpl) + e.ports.bytes());
+  const std::uint64_t own_ports = e.own_ports == nullptr ? 0 : e.own_ports->bytes();
+  const std::uint64_t rest = sizeof(EndpointImpl) + e.ports.bytes() + own_ports;
+  add(rest, rest);
   return sum;
 }
 

@@ -27,6 +27,7 @@
 #include "tcp/endpoint/isn.h"
 #include "tcp/endpoint/lingering.h"
 #include "tcp/endpoint/listeners.h"
+#include "tcp/endpoint/own_ports.h"
 #include "tcp/endpoint/ports.h"
 #include "tcp/endpoint/replies.h"
 #include "tcp/endpoint/reply_limit.h"
@@ -74,6 +75,7 @@ struct EndpointImpl {
   FastOpenPending fast_open_pending;
   TimeWait time_wait;
   EphemeralPorts ports;
+  std::unique_ptr<const OwnPorts> own_ports;  // null where every segment arrives here
   Wheel wheel;
   Listeners listeners;
   Replies replies;

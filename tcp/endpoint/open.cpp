@@ -52,34 +52,14 @@ struct Place {
   return p;
 }
 
-/// Which local ports bring the replies of this remote end to this core. Two loads a candidate.
-class PortsOfThisCore {
- public:
-  PortsOfThisCore(const EndpointConfig& config, const FourTuple& t)
-      : steering_(config.steering.get()), worker_(config.worker), v4_(t.local.is_v4()) {
-    if (steering_ != nullptr) {
-      others_ = steering_->without_local_port(t.local, t.remote, t.remote_port);
-    }
-  }
-  [[nodiscard]] bool has(std::uint16_t port) const {
-    return steering_ == nullptr ||
-           steering_->worker_of(others_ ^ steering_->local_port(v4_, port)) == worker_;
-  }
-
- private:
-  const FlowSteering* steering_;
-  std::uint16_t worker_;
-  bool v4_;
-  std::uint32_t others_ = 0;
-};
-
 /// Completes `tuple` with a local port that may be used, and finds its place. Ports whose replies
 /// arrive at another core are that core's: in use, as far as this one is concerned.
 [[nodiscard]] OpenError choose_port(EndpointImpl& e, std::uint16_t wanted, FourTuple& tuple,
                                     Place& place) {
-  const PortsOfThisCore here(e.config, tuple);
   if (wanted != 0) {
-    if (!here.has(wanted)) return OpenError::in_use;
+    if (e.own_ports != nullptr && OwnPorts::Of(*e.own_ports, tuple).next(wanted) != wanted) {
+      return OpenError::in_use;
+    }
     tuple.local_port = wanted;
     place = look(e, tuple);
     switch (place.state) {
@@ -93,12 +73,14 @@ class PortsOfThisCore {
     }
   }
   FourTuple candidate = tuple;
-  const PortChoice choice = e.ports.choose(tuple, [&](std::uint16_t port) {
-    if (!here.has(port)) return PortState::in_use;
+  const auto look_at = [&](std::uint16_t port) {
     candidate.local_port = port;
     place = look(e, candidate);
     return place.state;
-  });
+  };
+  const PortChoice choice = e.own_ports == nullptr
+                                ? e.ports.choose(tuple, look_at)
+                                : e.ports.choose(tuple, OwnPorts::Of(*e.own_ports, tuple), look_at);
   tuple.local_port = choice.port;
   if (choice.port == 0) return choice.time_wait ? OpenError::time_wait : OpenError::no_free_port;
   if (place.local_port != choice.port) place = look(e, tuple);

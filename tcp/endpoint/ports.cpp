@@ -105,7 +105,7 @@ void EphemeralPorts::note_failure(const Spot& s, PortChoice& choice) {
     cell.hint_count = 0;
     cell.saw_time_wait = cell.saw_before = false;
   }
-  cell.fruitless += choice.steps;
+  cell.fruitless += choice.passed;
   cell.saw_time_wait = cell.saw_time_wait || choice.time_wait;
   choice.time_wait = cell.saw_time_wait || cell.saw_before;
   choice.whole_round = cell.fruitless >= count_;

@@ -11,8 +11,12 @@
 // found at once. Near exhaustion a call may therefore say "none" although a few are left that were
 // given back before anyone was looking; `whole_round` tells whether the range was really seen to be
 // full.
+//
+// Where only some of the range will do (own_ports.h) the walk steps over the others: they are no
+// candidates, and cost nothing.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <utility>
@@ -37,6 +41,12 @@ struct PortChoice {
   bool time_wait = false;    // none, and at least one of those seen was in TIME_WAIT
   bool whole_round = false;  // none, after every port of the range was looked at in turn
   std::uint32_t steps = 0;   // candidates looked at
+  std::uint32_t passed = 0;  // ports of the range gone over: these, and what is no candidate
+};
+
+/// Every port is a candidate.
+struct AllPorts {
+  [[nodiscard]] std::uint32_t next(std::uint32_t port) const { return port; }
 };
 
 class EphemeralPorts {
@@ -51,7 +61,14 @@ class EphemeralPorts {
 
   /// `tuple` without its local port; `look(std::uint16_t local_port) -> PortState`.
   template <typename Look>
-  [[nodiscard]] PortChoice choose(const FourTuple& tuple, Look&& look);
+  [[nodiscard]] PortChoice choose(const FourTuple& tuple, Look&& look) {
+    return choose(tuple, AllPorts{}, look);
+  }
+  /// Among some ports: `candidates.next(port)` is the first that is not below `port`, or beyond the
+  /// range.
+  template <typename Candidates, typename Look>
+  [[nodiscard]] PortChoice choose(const FourTuple& tuple, const Candidates& candidates,
+                                  Look&& look);
 
   /// A port that choose() gave is free again (its connection or TIME_WAIT entry is gone). Optional
   /// but for finding it fast near exhaustion; costs one comparison while nobody is short of ports.
@@ -99,6 +116,9 @@ class EphemeralPorts {
   [[nodiscard]] std::uint16_t port_at(std::uint32_t offset) const {
     return static_cast<std::uint16_t>(first_ + offset);
   }
+  /// Goes on to the next candidate, itself included; returns how many ports that passes over.
+  template <typename Candidates>
+  [[nodiscard]] std::uint32_t pass_others(Spot& s, const Candidates& candidates) const;
   /// Candidates that this call may look at in order.
   [[nodiscard]] std::uint32_t allowance(const Spot& s) const;
   [[nodiscard]] static bool take_hint(const Spot& s, std::uint16_t& port);
@@ -114,8 +134,26 @@ class EphemeralPorts {
   std::array<Memo, kMemos> memos_{};
 };
 
-template <typename Look>
-PortChoice EphemeralPorts::choose(const FourTuple& tuple, Look&& look) {
+template <typename Candidates>
+std::uint32_t EphemeralPorts::pass_others(Spot& s, const Candidates& candidates) const {
+  std::uint32_t passed = 0;
+  std::uint32_t port = port_at(s.offset);
+  std::uint32_t next = candidates.next(port);
+  if (next == port) return 0;
+  if (next - first_ >= count_) {
+    passed = count_ - s.offset;
+    port = first_;
+    next = std::min<std::uint32_t>(candidates.next(first_), first_ + count_);
+  }
+  passed += next - port;
+  s.cell.next += passed;
+  s.offset = next - first_ < count_ ? next - first_ : 0;
+  return passed;
+}
+
+template <typename Candidates, typename Look>
+PortChoice EphemeralPorts::choose(const FourTuple& tuple, const Candidates& candidates,
+                                  Look&& look) {
   PortChoice choice;
   Spot s = spot(tuple);
   std::uint16_t reusable = 0;
@@ -141,15 +179,20 @@ PortChoice EphemeralPorts::choose(const FourTuple& tuple, Look&& look) {
     choice.time_wait = false;
   };
   const std::uint32_t allowed = allowance(s);
-  for (std::uint32_t step = 0; step < allowed; ++step) {
-    const std::uint16_t port = port_at(s.offset);
-    ++s.cell.next;
-    if (++s.offset == count_) s.offset = 0;
-    if (is_free(port)) {
-      take(port, false);
-      return choice;
+  for (std::uint32_t step = 1; choice.passed < count_; ++step) {
+    choice.passed += pass_others(s, candidates);
+    if (choice.passed < count_) {
+      const std::uint16_t port = port_at(s.offset);
+      ++choice.passed;
+      ++s.cell.next;
+      if (++s.offset == count_) s.offset = 0;
+      if (is_free(port)) {
+        take(port, false);
+        return choice;
+      }
     }
-    if (step + 1 != kNearSteps && step + 1 != allowed) continue;
+    const bool last = step == allowed || choice.passed >= count_;
+    if (step != kNearSteps && !last) continue;
     // Not near: before going further, what others gave back, and what may be reused.
     for (std::uint16_t hint = 0; take_hint(s, hint);) {
       if (!is_free(hint)) continue;
@@ -161,6 +204,7 @@ PortChoice EphemeralPorts::choose(const FourTuple& tuple, Look&& look) {
       choice.reusable = true;
       return choice;
     }
+    if (last) break;
   }
   note_failure(s, choice);
   return choice;

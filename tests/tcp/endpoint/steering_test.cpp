@@ -13,6 +13,8 @@
 
 #include "tcp/base/flow_steering.h"
 #include "tcp/endpoint/endpoint.h"
+#include "tcp/endpoint/own_ports.h"
+#include "tcp/endpoint/ports.h"
 
 namespace millrace::tcp {
 namespace {
@@ -72,6 +74,94 @@ TEST_P(Steering, RepliesComeBackToTheCoreThatOpened) {
     EXPECT_EQ(opened.error, OpenError::no_free_port);
   }
   EXPECT_EQ(all.size(), 1000U) << "between them they have every port of the range";
+}
+
+// Any number of cores, tables of any size, and the cores of one table need not have equal shares.
+TEST_P(Steering, OwnPortsAreExactlyThoseWhoseRepliesComeHere) {
+  std::mt19937 random(7);
+  FourTuple tuple{request().local, request().remote, 0, 0};
+  for (const std::size_t buckets : {1, 4, 128, 512}) {
+    for (const std::uint16_t workers : {std::uint16_t{1}, std::uint16_t{2}, std::uint16_t{3},
+                                        std::uint16_t{7}, std::uint16_t{16}}) {
+      std::array<std::uint8_t, FlowSteering::kKeyBytes> key{};
+      for (std::uint8_t& byte : key) byte = static_cast<std::uint8_t>(random());
+      std::vector<std::uint16_t> reta(buckets);
+      for (auto& w : reta) w = static_cast<std::uint16_t>(random() % std::uint32_t{workers});
+      const FlowSteering steering(key, std::move(reta));
+      const auto worker = static_cast<std::uint16_t>(random() % std::uint32_t{workers});
+      const OwnPorts own(steering, worker);
+      tuple.remote_port = static_cast<std::uint16_t>(random());
+      const OwnPorts::Of mine(own, tuple);
+      std::uint32_t next = mine.next(0);
+      for (std::uint32_t port = 0; port < OwnPorts::kNone; ++port) {
+        tuple.local_port = static_cast<std::uint16_t>(port);
+        const bool is_own = steering.worker_of(tuple) == worker;
+        ASSERT_EQ(next == port, is_own) << buckets << ' ' << workers << ' ' << port;
+        if (is_own) next = mine.next(port + 1);
+        if (port % 97 == 0) {
+          ASSERT_EQ(mine.next(port), is_own ? port : next);
+        }
+      }
+      EXPECT_EQ(next, OwnPorts::kNone);
+    }
+  }
+}
+
+// Sixteen cores: one port of sixteen is ours, and each is found at the first look, once.
+TEST_P(Steering, TheWalkStepsOverThePortsOfOthers) {
+  std::array<std::uint8_t, FlowSteering::kKeyBytes> key{};
+  std::mt19937 random(3);
+  for (std::uint8_t& byte : key) byte = static_cast<std::uint8_t>(random());
+  std::vector<std::uint16_t> reta(512);
+  for (std::size_t i = 0; i < reta.size(); ++i) reta[i] = static_cast<std::uint16_t>(i % 16);
+  const FlowSteering steering(key, std::move(reta));
+  const FourTuple tuple{request().local, request().remote, 0, 443};
+  std::set<std::uint16_t> all;
+  for (std::uint16_t worker = 0; worker < 16; ++worker) {
+    const OwnPorts own(steering, worker);
+    EphemeralPorts ports(SipKey{worker, 9}, 10'000, 60'000);
+    std::set<std::uint16_t> mine;
+    const auto look = [&](std::uint16_t port) {
+      return mine.contains(port) ? PortState::in_use : PortState::free;
+    };
+    PortChoice choice;
+    while ((choice = ports.choose(tuple, OwnPorts::Of(own, tuple), look)).port != 0) {
+      ASSERT_EQ(choice.steps, 1U);
+      ASSERT_TRUE(ports.contains(choice.port));
+      mine.insert(choice.port);
+      EXPECT_TRUE(all.insert(choice.port).second);
+    }
+    // All are taken: found out within a round, and what is given back is found at once.
+    int calls = 0;
+    for (; !choice.whole_round && calls < 10; ++calls) {
+      choice = ports.choose(tuple, OwnPorts::Of(own, tuple), look);
+    }
+    EXPECT_TRUE(choice.whole_round);
+    EXPECT_LE(calls, 5);
+    FourTuple back = tuple;
+    back.local_port = *std::next(mine.begin(), 100);
+    mine.erase(back.local_port);
+    ports.released(back);
+    choice = ports.choose(tuple, OwnPorts::Of(own, tuple), look);
+    EXPECT_EQ(choice.port, back.local_port);
+    EXPECT_LE(choice.steps, EphemeralPorts::kTiredSteps + 1);
+  }
+  EXPECT_EQ(all.size(), 50'001U);
+}
+
+TEST_P(Steering, ARangeWithoutAPortOfThisCoreIsFull) {
+  const auto steering = some_steering();
+  const FourTuple tuple{request().local, request().remote, 0, 443};
+  const OwnPorts own(*steering, 0);
+  const OwnPorts::Of mine(own, tuple);
+  std::uint16_t others = 2000;
+  while (mine.next(others) == others) ++others;
+  EphemeralPorts ports(SipKey{1, 2}, others, others);
+  const PortChoice choice =
+      ports.choose(tuple, mine, [](std::uint16_t) { return PortState::free; });
+  EXPECT_EQ(choice.port, 0);
+  EXPECT_EQ(choice.steps, 0U);
+  EXPECT_TRUE(choice.whole_round);
 }
 
 TEST_P(Steering, APortThatIsAnotherCoresIsRefused) {
