@@ -203,6 +203,7 @@ Status FleetImpl::build_worker(std::size_t end, std::uint16_t index, const EndCo
   MR_CHECK(slot->app != nullptr);
   WorkerConfig worker = shared;
   worker.index = index;
+  worker.steering = device.steering;
   Inbox* const inbox = device.inboxes.empty() ? nullptr : device.inboxes[index].get();
   slot->worker =
       std::make_unique<Worker>(worker, *device.ports[index], *slot->endpoint, *slot->app, inbox);

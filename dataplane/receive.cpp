@@ -3,6 +3,10 @@
 // Frames in: a whole burst is parsed and its buckets prefetched before the first segment is input,
 // so that the misses of a burst overlap. Every packet ends as delivered or as exactly one drop.
 //
+// A segment that the port brought to another core than its connection's is passed on to that core:
+// devices differ in what they hash of a packet with IPv6 extension headers, and of what else is
+// rare.
+//
 // A packet in several pieces (scattered or coalesced by the port) is fed to the endpoint as
 // consecutive segments, one per piece: payload is never gathered.
 #include <algorithm>
@@ -31,7 +35,13 @@ std::size_t WorkerImpl::receive(Instant now) {
   }
   last_packets_ = packets;
   stats_.rx_frames += packets;
-  if (incoming_count_ > 0) input_segments(now);
+  if (incoming_count_ > 0) {
+    const std::uint64_t strays = stats_.drops.of(Drop::wrong_core);
+    input_segments(now);
+    if (stats_.drops.of(Drop::wrong_core) != strays) [[unlikely]] {
+      pass_strays(stats_.drops.of(Drop::wrong_core) - strays);
+    }
+  }
   return packets;
 }
 
@@ -149,7 +159,33 @@ Drop WorkerImpl::control(const net::Packet& packet, net::Host::Mode mode, Instan
   return endpoint_.icmp_error(e.tuple, error, now);
 }
 
-/// What other workers passed on: they answer it and count it, we learn from it.
+/// Segments among those received that the endpoint says are another core's: `count` of them.
+void WorkerImpl::pass_strays(std::uint64_t count) {
+  if (inbox_ == nullptr || config_.steering == nullptr) return;
+  std::size_t pieces = 0;
+  for (std::size_t first = 0; first < received_count_ && count > 0; first += pieces) {
+    pieces = 1;
+    while (received_[first + pieces - 1].has(Frame::kContinues)) ++pieces;
+    const std::span<const Frame> frames(&received_[first], pieces);
+    net::Packet packet;
+    tcp::Ports ports;
+    tcp::SegmentIn segment;
+    if (host_.parse(frames, packet) != Drop::none || packet.kind != net::PacketKind::tcp ||
+        tcp::parse_segment(packet.l4, ports, segment) != Drop::none) {
+      continue;
+    }
+    const FourTuple tuple{packet.destination, packet.source, ports.destination, ports.source};
+    const std::uint16_t worker = config_.steering->worker_of(tuple);
+    if (worker == config_.index) continue;
+    --count;
+    if (!inbox_->pass(frames, worker)) continue;
+    stats_.drops.take_back(Drop::wrong_core);
+    ++stats_.strays_passed;
+  }
+}
+
+/// What other workers passed on. Segments are ours, as if they had come here; what concerns all of
+/// us they answer and count, and we learn from it.
 void WorkerImpl::collect_inbox(Instant now) {
   for (std::size_t i = 0; i < passed_on_.size(); ++i) {
     const std::size_t bytes = inbox_memory_.size() / passed_on_.size();
@@ -159,13 +195,18 @@ void WorkerImpl::collect_inbox(Instant now) {
   }
   const std::size_t count = inbox_->collect(passed_on_);
   stats_.inbox_frames += count;
+  incoming_count_ = 0;
   for (std::size_t i = 0; i < count; ++i) {
     net::Packet packet;
-    const Drop drop = host_.parse(passed_on_[i], packet);
-    if (drop == Drop::none && packet.concerns_all_workers()) {
+    if (host_.parse({&passed_on_[i], 1}, packet) != Drop::none) continue;
+    if (packet.kind == net::PacketKind::tcp) {
+      ++stats_.strays_taken;
+      (void)take_segment(packet);
+    } else if (packet.concerns_all_workers()) {
       (void)control(packet, net::Host::Mode::learn, now);
     }
   }
+  if (incoming_count_ > 0) input_segments(now);
 }
 
 void WorkerImpl::release_received() {

@@ -26,6 +26,8 @@ struct WorkerStats {
   std::uint64_t control_drops = 0;     // ARP, NDP and ICMP not sent for want of a buffer or of room
   std::uint64_t inbox_frames = 0;      // from other workers of the port; not in rx_frames
   std::uint64_t inbox_drops = 0;       // copies that other workers could not take
+  std::uint64_t strays_passed = 0;     // segments that came here and went to their own core
+  std::uint64_t strays_taken = 0;      // those that other workers passed here; not in rx_frames
   std::uint64_t iterations = 0;
   std::uint64_t busy_iterations = 0;
   std::uint64_t gaps = 0;  // times between iterations above 1 ms: the machine's, not ours

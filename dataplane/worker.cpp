@@ -18,8 +18,8 @@ constexpr int kCatchUpBursts = 64;
 constexpr Duration kLinkInterval = 100ms;
 /// A scattered or coalesced packet of 64 KiB in pieces of 2 KiB must fit a burst.
 constexpr std::size_t kMinReceiveFrames = 64;
-constexpr std::size_t kInboxFrames = 8;
-constexpr std::size_t kInboxFrameBytes = 2048;
+constexpr std::size_t kInboxFrames = 32;
+constexpr std::size_t kLinkBytes = 22;  // an Ethernet header with two tags
 
 }  // namespace
 
@@ -43,7 +43,7 @@ WorkerImpl::WorkerImpl(const WorkerConfig& config, Port& port, tcp::Endpoint& en
   in_pieces_.reserve(received_.size());
   MR_CHECK(config.burst > 0 && config.flush_bursts > 0);
   if (inbox_ != nullptr) {
-    inbox_memory_.resize(kInboxFrames * kInboxFrameBytes);
+    inbox_memory_.resize(kInboxFrames * (config.interface.mtu + kLinkBytes));
     passed_on_.resize(kInboxFrames);
   }
 }

@@ -25,6 +25,7 @@
 #include "dataplane/port.h"
 #include "dataplane/stats.h"
 #include "tcp/base/drop.h"
+#include "tcp/base/flow_steering.h"
 #include "tcp/base/time.h"
 #include "tcp/endpoint/app.h"
 #include "tcp/endpoint/endpoint.h"
@@ -40,6 +41,8 @@ struct WorkerConfig {
   std::uint16_t flush_bursts = 2;
   /// The largest max_segment_burst of the endpoint's profiles, so that enough buffers are at hand.
   std::uint32_t max_segment_bytes = 0;
+  /// As the endpoint's: which worker has what comes here astray. Null: nothing does.
+  std::shared_ptr<const FlowSteering> steering;
 };
 
 class WorkerImpl;

@@ -71,6 +71,7 @@ class WorkerImpl final : public net::FrameSink {
   void input_segments(Instant now);
   [[nodiscard]] Drop input_pieces(const Pieces& in, Instant now);
   [[nodiscard]] Drop control(const net::Packet& packet, net::Host::Mode mode, Instant now);
+  [[gnu::noinline]] void pass_strays(std::uint64_t count);
   void collect_inbox(Instant now);
   void release_received();
 

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "dataplane/dpdk/flow_hash.h"
+#include "dataplane/dpdk/ring_inbox.h"
 #include "dataplane/dpdk/segmenting.h"
 
 namespace millrace::dpdk {
@@ -41,7 +42,8 @@ void to_received(rte_mbuf* m, const CableConfig& config) {
 std::uint32_t Cable::buffers_for(std::uint16_t workers, std::uint16_t peer_workers) {
   // What lies in the rings towards the peer, in caches and in hand.
   const std::uint32_t in_rings = slots_for(workers) * workers * peer_workers;
-  return in_rings + 1024U * workers + 512U * peer_workers + 511;
+  const std::uint32_t in_inboxes = workers > 1 ? kInboxSlots * workers : 0U;
+  return in_rings + in_inboxes + 1024U * workers + 512U * peer_workers + 511;
 }
 
 Result<std::unique_ptr<Cable>> Cable::make(const CableConfig& config, const DeviceConfig& a,

@@ -20,6 +20,7 @@
 #include <thread>
 
 #include "dataplane/dpdk/eal_log.h"
+#include "dataplane/dpdk/ring_inbox.h"
 #include "dataplane/dpdk/tap_signals.h"
 
 namespace millrace::dpdk {
@@ -94,8 +95,9 @@ std::uint32_t largest_mtu(const rte_eth_dev_info& dev) {
 
 std::uint32_t EthDevice::buffers_for(const DeviceConfig& config) {
   // Each worker: both rings, what its cache keeps, a burst in hand and one waiting; with several
-  // workers the steerer's ring to it.
-  const std::uint32_t per_worker = 2 * kDescriptors + 1024 + (config.workers > 1 ? 1024U : 0U);
+  // workers the steerer's ring to it, and its inbox.
+  const std::uint32_t per_worker =
+      2 * kDescriptors + 1024 + (config.workers > 1 ? 1024U + kInboxSlots : 0U);
   return per_worker * config.workers + 1023;
 }
 

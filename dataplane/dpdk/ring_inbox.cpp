@@ -8,11 +8,9 @@ namespace millrace::dpdk {
 
 namespace {
 
-constexpr std::uint32_t kSlots = 128;
-
 struct Rings {
   explicit Rings(std::uint16_t workers) {
-    for (std::uint16_t i = 0; i < workers; ++i) rings.emplace_back(kSlots, RING_F_SC_DEQ);
+    for (std::uint16_t i = 0; i < workers; ++i) rings.emplace_back(kInboxSlots, RING_F_SC_DEQ);
   }
   ~Rings() {
     for (const MbufRing& ring : rings) ring.drain();
@@ -30,9 +28,17 @@ class RingInbox final : public Inbox {
   std::size_t broadcast(const Frame& frame) override {
     std::size_t failed = 0;
     for (std::size_t i = 0; i < rings_->rings.size(); ++i) {
-      if (i != own_ && !pass(frame, rings_->rings[i].get())) ++failed;
+      if (i != own_ && !pass({&frame, 1}, static_cast<std::uint16_t>(i))) ++failed;
     }
     return failed;
+  }
+
+  bool pass(std::span<const Frame> pieces, std::uint16_t worker) override {
+    rte_mbuf* m = rte_pktmbuf_alloc(pool_);
+    if (m == nullptr) return false;
+    if (gather(pieces, m) && rte_ring_mp_enqueue(rings_->rings[worker].get(), m) == 0) return true;
+    rte_pktmbuf_free(m);
+    return false;
   }
 
   std::size_t collect(std::span<Frame> frames) override {
@@ -54,20 +60,15 @@ class RingInbox final : public Inbox {
   }
 
  private:
-  bool pass(const Frame& frame, rte_ring* ring) {
-    rte_mbuf* m = rte_pktmbuf_alloc(pool_);
-    if (m == nullptr) return false;
-    char* bytes = frame.length > rte_pktmbuf_tailroom(m)
-                      ? nullptr
-                      : rte_pktmbuf_append(m, static_cast<std::uint16_t>(frame.length));
-    if (bytes != nullptr) {
+  static bool gather(std::span<const Frame> pieces, rte_mbuf* m) {
+    for (const Frame& frame : pieces) {
+      if (frame.length > rte_pktmbuf_tailroom(m)) return false;
+      char* const bytes = rte_pktmbuf_append(m, static_cast<std::uint16_t>(frame.length));
       std::memcpy(bytes, frame.data, frame.length);
-      m->hash.usr =
-          frame.flags & ~unsigned{Frame::kContinues};  // what the device said of checksums
-      if (rte_ring_mp_enqueue(ring, m) == 0) return true;
     }
-    rte_pktmbuf_free(m);
-    return false;
+    m->hash.usr =
+        pieces.front().flags & ~unsigned{Frame::kContinues};  // what is known of checksums
+    return true;
   }
 
   std::shared_ptr<Rings> rings_;

@@ -108,6 +108,8 @@ struct DropCounters {
   std::array<std::uint64_t, kDropCount> count{};
 
   void add(Drop d) { ++count[static_cast<std::size_t>(d)]; }
+  /// It was no drop after all.
+  void take_back(Drop d) { --count[static_cast<std::size_t>(d)]; }
   [[nodiscard]] std::uint64_t of(Drop d) const { return count[static_cast<std::size_t>(d)]; }
 };
 

@@ -109,6 +109,13 @@ class TestInbox final : public Inbox {
     broadcasts.emplace_back(frame.data, frame.data + frame.length);
     return lost_per_broadcast;
   }
+  bool pass(std::span<const Frame> pieces, std::uint16_t worker) override {
+    if (full) return false;
+    test::Bytes bytes;
+    for (const Frame& f : pieces) bytes.insert(bytes.end(), f.data, f.data + f.length);
+    passed.emplace_back(worker, std::move(bytes));
+    return true;
+  }
   std::size_t collect(std::span<Frame> frames) override {
     std::size_t n = 0;
     for (; n < frames.size() && !pending.empty(); ++n) {
@@ -120,7 +127,9 @@ class TestInbox final : public Inbox {
     return n;
   }
   std::vector<test::Bytes> broadcasts;
+  std::vector<std::pair<std::uint16_t, test::Bytes>> passed;
   std::vector<test::Bytes> pending;
+  bool full = false;
   std::size_t lost_per_broadcast = 0;
 };
 
@@ -153,6 +162,105 @@ TEST_P(Receive, WhatConcernsAllWorkersIsPassedOnAndLearntFrom) {
   EXPECT_EQ(two.worker->stats().inbox_frames, inbox.broadcasts.size());
   EXPECT_EQ(two.worker->stats().rx_frames, 0U);
   EXPECT_TRUE(two.sent.empty());  // it only learns
+}
+
+/// A host of two workers, and a peer all of whose frames a port brings to the wrong one of them, in
+/// pieces of that size.
+struct Astray {
+  explicit Astray(bool ipv6) : v6(ipv6) {
+    std::array<std::uint8_t, FlowSteering::kKeyBytes> key{};
+    for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::uint8_t>(i * 37 + 11);
+    StationOptions options = on_side(1);
+    options.worker.steering = std::make_shared<FlowSteering>(key, std::vector<std::uint16_t>{0, 1});
+    for (std::uint16_t w = 0; w < 2; ++w) {
+      options.worker.index = w;
+      options.inbox = &inboxes[w];
+      host.push_back(std::make_unique<Station>(options));
+      host.back()->listen(kPort);
+      host.back()->worker->poll(now);
+      host.back()->sent.clear();
+    }
+    peer.worker->poll(now);
+    const auto id = peer.connect(*host[0], kPort, v6, now);
+    FourTuple tuple = peer.endpoint->status(id)->tuple;
+    std::swap(tuple.local, tuple.remote);
+    std::swap(tuple.local_port, tuple.remote_port);
+    own = options.worker.steering->worker_of(tuple);
+  }
+  Station& wrong() { return *host[1 - own]; }
+  Station& right() { return *host[own]; }
+  void run(int rounds, std::size_t piece = 2000) {
+    for (int i = 0; i < rounds; ++i) {
+      peer.worker->poll(now += 10us);
+      for (; !peer.sent.empty(); peer.sent.pop_front()) {
+        wrong().port->deliver(peer.sent.front(), 0, piece);
+      }
+      wrong().worker->poll(now);
+      TestInbox& from = inboxes[1 - own];
+      TestInbox& to = inboxes[own];
+      for (auto& frame : from.broadcasts) to.pending.push_back(std::move(frame));
+      for (auto& [worker, frame] : from.passed) {
+        EXPECT_EQ(worker, own);
+        to.pending.push_back(std::move(frame));
+      }
+      from.broadcasts.clear();
+      from.passed.clear();
+      right().worker->poll(now);
+      for (Station* s : {&wrong(), &right()}) {
+        for (; !s->sent.empty(); s->sent.pop_front()) peer.port->deliver(s->sent.front());
+      }
+    }
+  }
+
+  bool v6;
+  Instant now{1s};
+  std::array<TestInbox, 2> inboxes;
+  std::vector<std::unique_ptr<Station>> host;
+  Station peer;
+  std::uint16_t own = 0;
+};
+
+TEST_P(Receive, ASegmentThatCameAstrayGoesToItsOwnCore) {
+  for (const std::size_t piece : {2000U, 200U}) {
+    Astray net(GetParam());
+    net.run(20, piece);
+    ASSERT_EQ(net.right().app.count(tcp::EventKind::accepted), 1);
+    const std::string text(4000, 'x');
+    (void)net.peer.send(text);
+    net.run(20, piece);
+    EXPECT_EQ(net.right().app.received, text);
+    (void)net.right().send("an answer");
+    net.run(10, piece);
+    EXPECT_EQ(net.peer.app.received, "an answer");
+    const WorkerStats wrong = net.wrong().worker->stats();
+    const WorkerStats right = net.right().worker->stats();
+    EXPECT_GT(wrong.strays_passed, 4U);
+    EXPECT_EQ(wrong.drops.of(Drop::wrong_core), 0U);
+    EXPECT_EQ(right.strays_taken, wrong.strays_passed);
+    EXPECT_EQ(judged(wrong) + wrong.strays_passed, wrong.rx_frames);
+    EXPECT_EQ(judged(right), right.strays_taken);
+    EXPECT_EQ(net.peer.endpoint->counters().RetransSegs, 0U);
+  }
+}
+
+TEST_P(Receive, AStrayThatNobodyCanTakeIsDroppedAndOneThatIsNobodysGoesNowhere) {
+  Astray net(GetParam());
+  net.run(20);
+  net.inboxes[1U - net.own].full = true;
+  const std::string full(GetParam() ? 1428 : 1448, 'x');  // nothing to wait for (Nagle)
+  (void)net.peer.send(full);
+  net.run(3);
+  EXPECT_EQ(net.wrong().worker->stats().drops.of(Drop::wrong_core), 1U);
+  // What was passed on is never passed on again, whoever thinks that it should have been.
+  const std::uint64_t passed = net.wrong().worker->stats().strays_passed;
+  (void)net.peer.send(full);
+  net.peer.worker->poll(net.now += 10us);
+  ASSERT_FALSE(net.peer.sent.empty());
+  net.inboxes[1U - net.own].full = false;
+  net.inboxes[1U - net.own].pending.push_back(net.peer.sent.front());
+  net.wrong().worker->poll(net.now);
+  EXPECT_EQ(net.wrong().worker->stats().drops.of(Drop::wrong_core), 2U);
+  EXPECT_EQ(net.wrong().worker->stats().strays_passed, passed);
 }
 
 TEST_P(Receive, AddressesAreAnnouncedAnewWhenTheLinkComesUp) {

@@ -86,6 +86,8 @@ class Station {
     config.max_receive_states = 64;
     config.max_blocks = 2048;
     config.profiles = {options.tcp};
+    config.steering = options.worker.steering;
+    config.worker = options.worker.index;
     config.secrets = {{1, 2}, {3, 4}, {5, 6}, {7, 8}};
     endpoint = std::move(tcp::Endpoint::create(config)).value();
     WorkerConfig worker_config = options.worker;
