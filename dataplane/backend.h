@@ -22,11 +22,32 @@
 
 namespace millrace {
 
+/// Which frames a port hashes, as NICs let one choose. What is not hashed goes to the first bucket.
+struct HashTypes {
+  bool ipv4 = true;  // by addresses: what is not named below, fragments too
+  bool tcp_ipv4 = true;
+  bool ipv6 = true;
+  bool tcp_ipv6 = true;      // without extension headers
+  bool tcp_ipv6_ex = false;  // with them; few devices look behind
+};
+
+/// How the workers of a port share what arrives.
+enum class Steering : std::uint8_t {
+  rss,       // the port hashes
+  rules,     // the port matches bits of both TCP ports against rules
+  software,  // one receive queue, and a steerer that hashes
+};
+
 /// The in-memory cable between two ends, with the switches of a good NIC.
 struct CableConfig {
   bool checksum_offload = false;  // both ends claim and trust TCP checksum offload
   bool tso = false;               // transmit: segments of up to 64 KiB
   bool lro = false;               // receive: coalesced
+  Steering steering = Steering::rss;
+  // Of RSS.
+  HashTypes hash_types{};
+  std::vector<std::uint8_t> rss_key{};  // empty: drawn, for each end its own; else 40 bytes or more
+  std::vector<std::uint16_t> rss_table{};  // worker of each bucket; empty: 128 buckets in turn
 };
 
 struct DeviceConfig {

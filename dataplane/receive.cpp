@@ -35,13 +35,7 @@ std::size_t WorkerImpl::receive(Instant now) {
   }
   last_packets_ = packets;
   stats_.rx_frames += packets;
-  if (incoming_count_ > 0) {
-    const std::uint64_t strays = stats_.drops.of(Drop::wrong_core);
-    input_segments(now);
-    if (stats_.drops.of(Drop::wrong_core) != strays) [[unlikely]] {
-      pass_strays(stats_.drops.of(Drop::wrong_core) - strays);
-    }
-  }
+  if (incoming_count_ > 0) input_segments(now);
   return packets;
 }
 
@@ -159,9 +153,18 @@ Drop WorkerImpl::control(const net::Packet& packet, net::Host::Mode mode, Instan
   return endpoint_.icmp_error(e.tuple, error, now);
 }
 
+/// What concerns other workers goes to them, what they passed on is ours. After receive().
+void WorkerImpl::exchange_with_others(Instant now) {
+  const std::uint64_t strays = stats_.drops.of(Drop::wrong_core) - strays_before_;
+  if (strays != 0) [[unlikely]]
+    pass_strays(strays);
+  collect_inbox(now);
+  strays_before_ = stats_.drops.of(Drop::wrong_core);
+}
+
 /// Segments among those received that the endpoint says are another core's: `count` of them.
 void WorkerImpl::pass_strays(std::uint64_t count) {
-  if (inbox_ == nullptr || config_.steering == nullptr) return;
+  if (config_.steering == nullptr) return;
   std::size_t pieces = 0;
   for (std::size_t first = 0; first < received_count_ && count > 0; first += pieces) {
     pieces = 1;

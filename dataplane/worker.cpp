@@ -103,7 +103,7 @@ bool WorkerImpl::poll(Instant clock) {
 
 bool WorkerImpl::iterate(Instant now, bool fire) {
   const std::size_t received = receive(now);
-  if (inbox_ != nullptr) collect_inbox(now);
+  if (inbox_ != nullptr) exchange_with_others(now);
   if (fire) {
     timers_left_ = !endpoint_.advance(now);
     if (now >= look_at_link_at_) [[unlikely]]

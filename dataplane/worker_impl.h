@@ -71,6 +71,7 @@ class WorkerImpl final : public net::FrameSink {
   void input_segments(Instant now);
   [[nodiscard]] Drop input_pieces(const Pieces& in, Instant now);
   [[nodiscard]] Drop control(const net::Packet& packet, net::Host::Mode mode, Instant now);
+  void exchange_with_others(Instant now);
   [[gnu::noinline]] void pass_strays(std::uint64_t count);
   void collect_inbox(Instant now);
   void release_received();
@@ -121,6 +122,7 @@ class WorkerImpl final : public net::FrameSink {
   std::vector<Pieces> in_pieces_;  // of these
   std::vector<Frame> passed_on_;   // from the inbox, into inbox_memory_
   std::vector<std::byte> inbox_memory_;
+  std::uint64_t strays_before_ = 0;  // wrong_core drops up to the last iteration
 
   std::vector<tcp::SegmentOut> segments_;
   std::size_t frames_per_segment_;

@@ -113,10 +113,11 @@ class DpdkBackend final : public Backend {
     for (std::size_t side = 0; side < 2; ++side) {
       const std::uint16_t workers = config.devices[side].workers;
       Device& device = devices[side];
-      for (std::uint16_t q = 0; q < workers; ++q) device.ports.push_back(cable_->port(side, q));
+      for (std::uint16_t w = 0; w < workers; ++w) device.ports.push_back(cable_->port(side, w));
       device.inboxes = make_inboxes(workers, cable_->pool(side));
       device.steering = cable_->steering(side);
-      device.steering_name = workers == 1 ? "single queue" : "RSS by the cable";
+      device.steerer = cable_->steerer(side);
+      device.steering_name = cable_->steering_name(side);
     }
     return devices;
   }
@@ -139,29 +140,35 @@ class DpdkBackend final : public Backend {
   static Device ports_of(const EthDevice& eth, std::uint16_t workers, KeySource& keys) {
     Device device;
     device.inboxes = make_inboxes(workers, eth.pool());
-    std::shared_ptr<SteeringRings> rings;
-    if (workers == 1) {
-      device.steering_name = "single queue";
-    } else if (eth.rss() != nullptr) {
-      device.steering = eth.rss();
-      device.steering_name = "RSS over " + std::to_string(workers) + " queues";
-    } else {
-      rings = std::make_shared<SteeringRings>(workers, eth.tx_queues() >= workers, keys);
-      device.steering = rings->flows;
-      device.steerer = std::make_unique<SoftwareSteerer>(eth, rings);
-      device.steering_name = "software steering to " + std::to_string(workers) +
-                             " workers, because the device does not hash";
-    }
+    if (workers > 1 && eth.own_steering() == nullptr) return steered_ports_of(eth, workers, keys);
+    device.steering = eth.own_steering();
+    device.steering_name = eth.steering_name();
     for (std::uint16_t w = 0; w < workers; ++w) {
       PortInfo info = eth.info();
       info.queue = w;
-      if (rings != nullptr) {
-        device.ports.push_back(std::make_unique<MbufPort<SteeredWire>>(
-            info, eth.pool(), eth.rx_checksums(), SteeredWire(eth, rings, w)));
-      } else {
-        device.ports.push_back(std::make_unique<MbufPort<EthWire>>(
-            info, eth.pool(), eth.rx_checksums(), EthWire(eth, w, w)));
-      }
+      device.ports.push_back(std::make_unique<MbufPort<EthWire>>(
+          info, eth.pool(), eth.rx_checksums(), EthWire(eth, w, w)));
+    }
+    return device;
+  }
+
+  static Device steered_ports_of(const EthDevice& eth, std::uint16_t workers, KeySource& keys) {
+    Device device;
+    device.inboxes = make_inboxes(workers, eth.pool());
+    auto rings = std::make_shared<SteeringRings>(workers, eth.tx_queues() >= workers, keys);
+    device.steering = rings->flows;
+    std::vector<EthWire> queues;
+    for (std::uint16_t q = 0; q < eth.rx_queues(); ++q)
+      queues.emplace_back(eth, q, std::uint16_t{0});
+    device.steerer = std::make_unique<SoftwareSteerer<EthWire>>(std::move(queues), rings);
+    device.steering_name = "software steering to " + std::to_string(workers) +
+                           " workers, because " + eth.no_steering();
+    using Wire = SteeredWire<EthWire>;
+    for (std::uint16_t w = 0; w < workers; ++w) {
+      PortInfo info = eth.info();
+      info.queue = w;
+      device.ports.push_back(std::make_unique<MbufPort<Wire>>(info, eth.pool(), eth.rx_checksums(),
+                                                              Wire(EthWire(eth, w, w), rings, w)));
     }
     return device;
   }

@@ -2,7 +2,9 @@
 //
 // The in-memory cable: two sides, each with as many queues as it has workers, joined by rings of
 // buffers. A frame goes to the receive queue that a NIC would choose: Toeplitz over the receiver's
-// key, then the receiver's table. With every switch off, frames pass as they are, without a copy.
+// key for the types of frames that it hashes, then the receiver's table; the hash comes with the
+// buffer. Or by rules that match, or all to one queue, from where a steerer takes them to workers.
+// With every switch off, frames pass as they are, without a copy.
 //
 // It never loses a frame: a full ring holds the sender up, as flow control would. There is a ring
 // for every pair of queues, so each has one producer and one consumer and the free space that a
@@ -16,11 +18,14 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "dataplane/backend.h"
+#include "dataplane/dpdk/flow_rules.h"
 #include "dataplane/dpdk/mbuf_pool.h"
 #include "dataplane/dpdk/mbuf_port.h"
+#include "dataplane/dpdk/steering.h"
 #include "dataplane/key_source.h"
 #include "tcp/base/flow_steering.h"
 #include "tcp/base/result.h"
@@ -42,28 +47,36 @@ class Cable {
   Cable(const Cable&) = delete;
   Cable& operator=(const Cable&) = delete;
 
-  /// The port of one queue of a side; each at most once.
-  [[nodiscard]] std::unique_ptr<Port> port(std::size_t side, std::uint16_t queue);
+  /// The port of one worker of a side; each at most once.
+  [[nodiscard]] std::unique_ptr<Port> port(std::size_t side, std::uint16_t worker);
+  /// What brings frames to the workers of that side, if a thread must; at most once.
+  [[nodiscard]] std::unique_ptr<Steerer> steerer(std::size_t side);
   [[nodiscard]] rte_mempool* pool(std::size_t side) const { return sides_[side].pool.get(); }
   [[nodiscard]] const std::shared_ptr<const FlowSteering>& steering(std::size_t side) const {
     return sides_[side].steering;
   }
+  [[nodiscard]] std::string steering_name(std::size_t side) const;
   [[nodiscard]] std::string note() const;
 
  private:
   friend class CableWire;
   struct Side {
-    std::uint16_t queues = 1;
+    std::uint16_t workers = 1;    // each sends through a queue of its own
+    std::uint16_t rx_queues = 1;  // as many, or one
     std::uint16_t mtu = 1500;
     MbufPool pool;
-    std::shared_ptr<const FlowSteering> steering;  // of what it receives; null with one queue
+    std::shared_ptr<const FlowSteering> steering;  // of what it receives; null with one worker
+    std::shared_ptr<const FlowRules> rules;        // if it has some
+    std::shared_ptr<SteeringRings> rings;          // if it has a steerer
     std::vector<MbufRing> in;                      // [receive queue * senders + transmit queue]
   };
 
   explicit Cable(const CableConfig& config) : config_(config) {}
+  [[nodiscard]] Status set_up_steering(Side& side, KeySource& keys) const;
+  [[nodiscard]] PortInfo info_of(std::size_t side, std::uint16_t worker) const;
   [[nodiscard]] rte_ring* ring(std::size_t receiver, std::uint16_t rx, std::uint16_t tx) const {
     const Side& side = sides_[receiver];
-    const std::size_t senders = sides_[1 - receiver].queues;
+    const std::size_t senders = sides_[1 - receiver].workers;
     return side.in[rx * senders + tx].get();
   }
 
@@ -71,10 +84,12 @@ class Cable {
   std::array<Side, 2> sides_;
 };
 
-/// One queue of one side.
+/// One queue of one side, either way. A queue that does not exist receives nothing.
 class CableWire {
  public:
-  CableWire(Cable& cable, std::size_t side, std::uint16_t queue);
+  static constexpr std::uint16_t kNoQueue = 0xffff;
+
+  CableWire(Cable& cable, std::size_t side, std::uint16_t rx_queue, std::uint16_t tx_queue);
   CableWire(CableWire&& other) noexcept = default;
   CableWire(const CableWire&) = delete;
   CableWire& operator=(const CableWire&) = delete;
@@ -87,15 +102,17 @@ class CableWire {
 
  private:
   std::uint16_t dequeue(rte_mbuf** packets, std::uint16_t room);
-  std::uint16_t transmit_hashed(rte_mbuf** packets, std::uint16_t count);
+  [[nodiscard]] std::uint16_t queue_for(rte_mbuf* packet) const;
+  std::uint16_t transmit_spread(rte_mbuf** packets, std::uint16_t count);
   std::uint16_t deliver_cut(rte_mbuf** packets, std::uint16_t room);
 
   std::vector<rte_ring*> in_;          // one per queue of the peer
   std::vector<rte_ring*> out_;         // one per receive queue of the peer
-  const FlowSteering* peer_steering_;  // null with one queue
+  const FlowSteering* peer_steering_;  // of its RSS; null if it has none
+  const FlowRules* peer_rules_;        // null if it has none
   rte_mempool* pool_;
-  CableConfig config_;
-  std::uint16_t mtu_;
+  bool checksum_offload_, tso_, lro_;
+  HashTypes hash_types_;
   std::size_t next_in_ = 0;
   std::uint64_t no_buffer_ = 0;
   // A segment that is being cut, and how far.

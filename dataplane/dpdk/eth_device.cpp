@@ -20,15 +20,19 @@
 #include <thread>
 
 #include "dataplane/dpdk/eal_log.h"
+#include "dataplane/dpdk/flow_rules.h"
 #include "dataplane/dpdk/ring_inbox.h"
+#include "dataplane/dpdk/rss_key.h"
 #include "dataplane/dpdk/tap_signals.h"
 
 namespace millrace::dpdk {
 
 namespace {
 
-constexpr std::uint64_t kRssTypes = RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_TCP |
-                                    RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_TCP;
+constexpr std::uint64_t kRssTcp = RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP;
+/// With IPv6 extension headers too, where the device looks behind them.
+constexpr std::uint64_t kRssTypes =
+    kRssTcp | RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_IPV6_EX | RTE_ETH_RSS_IPV6_TCP_EX;
 constexpr std::size_t kMaxKeyBytes = 64;
 
 constexpr std::string_view kTap = "net_tap";
@@ -124,7 +128,7 @@ EthDevice::~EthDevice() {
 }
 
 void EthDevice::close() {
-  if (started_) rte_eth_dev_stop(id_);
+  stop();
   rte_device* const device = dev_.device;
   if (attached_ && id_ != RTE_MAX_ETHPORTS) rte_eth_dev_close(id_);
   if (attached_ && device != nullptr && !spec_.pci) rte_dev_remove(device);
@@ -166,8 +170,10 @@ Status EthDevice::set_up(const DeviceConfig& config, KeySource& keys) {
 
   info_.mtu = config.mtu;
   if (info_.mtu < dev_.min_mtu || info_.mtu > largest_mtu(dev_)) return mtu_refused();
-  if (config.workers == 1 || !try_rss(config.workers, keys)) {
-    Status status = without_rss(config.workers);
+  const bool spreads =
+      config.workers > 1 && (try_rss(config.workers, keys) || try_rules(config.workers, keys));
+  if (!spreads) {
+    Status status = single_queue(config.workers);
     if (status) status = start();
     if (!status) return status;
   }
@@ -240,22 +246,59 @@ Status EthDevice::start() {
   return Ok{};
 }
 
+void EthDevice::stop() {
+  if (started_) rte_eth_dev_stop(id_);
+  started_ = false;
+}
+
 bool EthDevice::try_rss(std::uint16_t workers, KeySource& keys) {
-  if ((dev_.flow_type_rss_offloads & kRssTypes) == 0 || dev_.reta_size == 0 ||
-      dev_.max_rx_queues < workers || dev_.max_tx_queues < workers) {
+  const auto no = [this](std::string why) {
+    no_steering_ = std::move(why);
+    stop();
     return false;
+  };
+  if (dev_.max_rx_queues < workers || dev_.max_tx_queues < workers) {
+    return no("the device has but " +
+              std::to_string(std::min(dev_.max_rx_queues, dev_.max_tx_queues)) + " queues");
+  }
+  if ((dev_.flow_type_rss_offloads & kRssTcp) == 0 || dev_.reta_size == 0) {
+    return no("the device does not hash");
+  }
+  if ((dev_.flow_type_rss_offloads & kRssTcp) != kRssTcp) {
+    return no("the device hashes TCP of one IP version only");
   }
   std::array<std::uint8_t, kMaxKeyBytes> key{};
   const std::size_t size = dev_.hash_key_size == 0 ? 40 : dev_.hash_key_size;
-  if (size < FlowSteering::kKeyBytes || size > key.size()) return false;
-  keys.fill(std::span(key).first(size));
-  if (!configure(workers, workers, std::span(key).first(size))) return false;
-  if (!start()) return false;
-  rss_ = read_rss(std::span(key).first(size));
-  if (rss_ != nullptr) return true;
-  rte_eth_dev_stop(id_);
-  started_ = false;
-  return false;
+  if (size < FlowSteering::kKeyBytes || size > key.size()) {
+    return no("the device's hash is not the usual one");
+  }
+  draw_rss_key(keys, std::span(key).first(size));
+  if (!configure(workers, workers, std::span(key).first(size)) || !start()) {
+    return no("the device does not hash, though it says so");
+  }
+  steering_ = read_rss(std::span(key).first(size));
+  return steering_ != nullptr || no("the device does not say how it hashes");
+}
+
+/// What rules a device takes is found out by giving it some.
+bool EthDevice::try_rules(std::uint16_t workers, KeySource& keys) {
+  if (dev_.max_rx_queues < workers || dev_.max_tx_queues < workers) return false;
+  const std::shared_ptr<const FlowRules> rules = FlowRules::make(workers, keys);
+  if (rules == nullptr || !configure(workers, workers, {}) || !rules->thinkable(id_)) return false;
+  if (!start() || !rules->install(id_)) {
+    stop();
+    return false;
+  }
+  steering_ = rules->steering;
+  rules_ = rules->rules.size();
+  return true;
+}
+
+std::string EthDevice::steering_name() const {
+  if (rx_queues_ == 1) return "single queue";
+  const std::string queues = " over " + std::to_string(rx_queues_) + " queues";
+  if (rules_ == 0) return "RSS" + queues;
+  return std::to_string(rules_) + " flow rules" + queues + ", because " + no_steering_;
 }
 
 /// Key and table as the device has them now: where it cannot tell, it does not hash by them. Asks
@@ -270,9 +313,7 @@ std::shared_ptr<const FlowSteering> EthDevice::read_rss(std::span<std::uint8_t> 
     return rte_eth_dev_rss_hash_conf_get(id_, &conf) == 0;
   };
   if (!read()) return nullptr;
-  if ((conf.rss_hf & (RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP)) == 0) {
-    return nullptr;
-  }
+  if ((conf.rss_hf & kRssTcp) != kRssTcp) return nullptr;
   const auto is_drawn = [&] { return std::memcmp(key.data(), drawn.data(), drawn.size()) == 0; };
   if (!is_drawn()) {
     rte_eth_rss_conf wanted = conf;
@@ -302,7 +343,7 @@ std::shared_ptr<const FlowSteering> EthDevice::read_rss(std::span<std::uint8_t> 
   return std::make_shared<FlowSteering>(std::span(key).first(key_bytes), std::move(reta));
 }
 
-Status EthDevice::without_rss(std::uint16_t workers) {
+Status EthDevice::single_queue(std::uint16_t workers) {
   const std::uint16_t own = dev_.max_tx_queues >= workers ? workers : std::uint16_t{1};
   if (own == 1) return configure(1, 1, {});
   Status status = configure(1, own, {});

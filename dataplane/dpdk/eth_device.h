@@ -44,7 +44,12 @@ class EthDevice {
   [[nodiscard]] std::uint16_t rx_queues() const { return rx_queues_; }
   [[nodiscard]] std::uint16_t tx_queues() const { return tx_queues_; }
   /// How the device itself spreads flows over its receive queues; null if it does not.
-  [[nodiscard]] const std::shared_ptr<const FlowSteering>& rss() const { return rss_; }
+  [[nodiscard]] const std::shared_ptr<const FlowSteering>& own_steering() const {
+    return steering_;
+  }
+  [[nodiscard]] std::string steering_name() const;
+  /// Why it does not spread them, in words that follow "because".
+  [[nodiscard]] const std::string& no_steering() const { return no_steering_; }
   [[nodiscard]] std::string note() const;
 
  private:
@@ -56,7 +61,9 @@ class EthDevice {
                                  std::span<std::uint8_t> rss_key);
   [[nodiscard]] Status start();
   [[nodiscard]] bool try_rss(std::uint16_t workers, KeySource& keys);
-  [[nodiscard]] Status without_rss(std::uint16_t workers);
+  [[nodiscard]] bool try_rules(std::uint16_t workers, KeySource& keys);
+  [[nodiscard]] Status single_queue(std::uint16_t workers);
+  void stop();
   [[nodiscard]] std::shared_ptr<const FlowSteering> read_rss(std::span<std::uint8_t> drawn);
   [[nodiscard]] Status set_mtu();
   [[nodiscard]] Error mtu_refused() const;
@@ -75,7 +82,9 @@ class EthDevice {
   PortInfo info_;
   std::uint16_t rx_queues_ = 0;
   std::uint16_t tx_queues_ = 0;
-  std::shared_ptr<const FlowSteering> rss_;
+  std::shared_ptr<const FlowSteering> steering_;
+  std::size_t rules_ = 0;  // that do it
+  std::string no_steering_;
   bool rss_key_fixed_ = false;
 };
 

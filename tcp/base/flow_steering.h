@@ -7,6 +7,9 @@
 // everything but our port is hashed once, each candidate then costs two loads.
 //
 // It hashes what it is told; which frames a device hashes how is dataplane/dpdk's business.
+//
+// Where a device has rules instead of a hash, some bits of both ports choose the bucket, joined by
+// XOR: that is linear too, so all else is the same.
 #pragma once
 
 #include <array>
@@ -35,6 +38,29 @@ class FlowSteering {
     for (std::size_t place = 0; place < kPlaces; ++place) fill(place, key);
   }
 
+  /// Rules: the bucket is what the bits of `mask` of both ports, put together, give by XOR.
+  [[nodiscard]] static FlowSteering by_ports(std::uint16_t mask, std::vector<std::uint16_t> reta) {
+    constexpr std::array<std::uint8_t, kKeyBytes> kNothing{};
+    FlowSteering s(kNothing, std::move(reta));
+    MR_CHECK(s.reta_.size() == std::size_t{1} << std::popcount(mask));
+    s.ports_alone_ = true;
+    for (const std::size_t place : {8U, 10U, 32U, 34U}) {
+      for (unsigned value = 0; value < 256; ++value) {
+        s.table_[place][value] = bits_of(value << 8, mask);
+        s.table_[place + 1][value] = bits_of(value, mask);
+      }
+    }
+    return s;
+  }
+  /// Those bits of `port` that `mask` has, put together.
+  [[nodiscard]] static std::uint32_t bits_of(unsigned port, std::uint16_t mask) {
+    std::uint32_t bits = 0;
+    for (unsigned from = 0, to = 0; from < 16; ++from) {
+      if ((mask >> from & 1U) != 0) bits |= (port >> from & 1U) << to++;
+    }
+    return bits;
+  }
+
   /// The Toeplitz hash of `size` bytes that stand at `place` of the input. XOR joins the parts.
   [[nodiscard]] std::uint32_t part(std::size_t place, const std::uint8_t* bytes,
                                    std::size_t size) const {
@@ -51,6 +77,7 @@ class FlowSteering {
                                                  std::uint16_t remote_port) const {
     const std::size_t skip = local.is_v4() ? 12 : 0;
     const std::size_t size = 16 - skip;
+    if (ports_alone_) return port(2 * size, remote_port);
     return part(0, remote.bytes().data() + skip, size) ^
            part(size, local.bytes().data() + skip, size) ^ port(2 * size, remote_port);
   }
@@ -111,6 +138,7 @@ class FlowSteering {
 
   std::array<std::array<std::uint32_t, 256>, kPlaces> table_{};
   std::vector<std::uint16_t> reta_;
+  bool ports_alone_ = false;
 };
 
 }  // namespace millrace

@@ -20,6 +20,9 @@ namespace millrace::test {
 
 inline const Address kServer = Address::v4(0xc612'0001);  // 198.18.0.1
 inline const Address kClient = Address::v4(0xc612'0010);
+inline const Address kServer6 =
+    Address::v6({0x20, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});  // 2001:2::1
+inline const Address kClient6 = Address::v6({0x20, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10});
 inline constexpr std::uint16_t kEchoPort = 7;
 
 class EchoApp final : public tcp::App {
@@ -50,15 +53,16 @@ class EchoApp final : public tcp::App {
 
 class CallerApp final : public tcp::App {
  public:
-  explicit CallerApp(std::uint32_t connections) : left_(connections) {}
+  explicit CallerApp(std::uint32_t connections, bool ipv6 = false)
+      : left_(connections), ipv6_(ipv6) {}
 
   void on_events(tcp::Endpoint& endpoint, std::span<const tcp::Event> events,
                  Instant now) override {
     for (const tcp::Event& e : events) on_event(endpoint, e);
-    while (left_ > 0 && open_ < 16) {
+    while (left_ > 0 && open_ < at_once) {
       tcp::OpenRequest request;
-      request.local = kClient;
-      request.remote = kServer;
+      request.local = ipv6_ ? kClient6 : kClient;
+      request.remote = ipv6_ ? kServer6 : kServer;
       request.remote_port = kEchoPort;
       const tcp::OpenResult opened = endpoint.connect(request, now);
       if (opened.error != tcp::OpenError::none) break;
@@ -71,6 +75,7 @@ class CallerApp final : public tcp::App {
     }
   }
 
+  std::uint32_t at_once = 16;
   std::atomic<std::uint32_t> echoed{0};
   std::atomic<std::uint32_t> graceful{0};
   std::atomic<std::uint32_t> failed{0};
@@ -101,6 +106,7 @@ class CallerApp final : public tcp::App {
   }
 
   std::uint32_t left_;
+  bool ipv6_;
   std::uint32_t open_ = 0;
 };
 

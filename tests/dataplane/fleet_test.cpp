@@ -12,73 +12,12 @@
 
 #include "tests/dataplane/echo_apps.h"
 #include "tests/dataplane/fake_backend.h"
+#include "tests/dataplane/fleet_parts.h"
 
 namespace millrace::test {
 namespace {
 
 constexpr std::size_t npos = std::string::npos;
-
-bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds most = 10s) {
-  const auto give_up = std::chrono::steady_clock::now() + most;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  return true;
-}
-
-EndConfig end_at(const Address& address, std::vector<int> cores) {
-  EndConfig end;
-  end.cores = std::move(cores);
-  end.interface.addresses = {{address, 24, 1}};
-  end.endpoint.max_connections = 4096;
-  end.endpoint.max_half_open = 1024;
-  end.endpoint.max_time_wait = 65'536;
-  end.endpoint.max_send_states = 4096;
-  end.endpoint.max_receive_states = 1024;
-  end.endpoint.max_blocks = 1024;
-  return end;
-}
-
-FleetConfig two_ends(std::vector<int> server_cores = {0}, std::vector<int> client_cores = {0}) {
-  FleetConfig config;
-  config.ends = {end_at(kServer, std::move(server_cores)),
-                 end_at(kClient, std::move(client_cores))};
-  config.hugepages = false;
-  config.memory_mib = 128;
-  return config;
-}
-
-/// Server on end 0, client on end 1, and where to find them.
-struct Apps {
-  std::uint32_t connections = 0;
-  std::vector<EchoApp*> servers{};
-  std::vector<CallerApp*> clients{};
-
-  AppFactory factory() {
-    return
-        [this](std::size_t end, std::size_t, tcp::Endpoint& endpoint) -> std::unique_ptr<tcp::App> {
-          if (end == 0) {
-            auto app = std::make_unique<EchoApp>(endpoint);
-            servers.push_back(app.get());
-            return app;
-          }
-          auto app = std::make_unique<CallerApp>(connections);
-          clients.push_back(app.get());
-          return app;
-        };
-  }
-  [[nodiscard]] std::uint32_t graceful() const {
-    std::uint32_t sum = 0;
-    for (const CallerApp* c : clients) sum += c->graceful.load();
-    return sum;
-  }
-  [[nodiscard]] std::uint32_t failed() const {
-    std::uint32_t sum = 0;
-    for (const CallerApp* c : clients) sum += c->failed.load();
-    return sum;
-  }
-};
 
 std::unique_ptr<Fleet> make_fake(const FleetConfig& config, Apps& apps, FakeJournal& journal) {
   auto fleet = Fleet::create(config, apps.factory(), std::make_unique<FakeBackend>(journal));

@@ -14,6 +14,7 @@
 #include "dataplane/dpdk/flow_hash.h"
 #include "tests/dataplane/dpdk/cable_ends.h"
 #include "tests/dataplane/dpdk/frames.h"
+#include "tests/dataplane/dpdk/soft_rss.h"
 
 namespace millrace::test {
 namespace {
@@ -124,27 +125,6 @@ TEST(Cable, FreesWhatLiesInItWhenItGoes) {
   // the sanitizer.
 }
 
-/// Where a device's RSS would put the frame: rte_softrss over the key that the side has.
-std::uint32_t soft_rss(const TcpFrame& f, const std::uint8_t* key) {
-  const std::vector<std::uint8_t> bytes = f.bytes();
-  const std::uint8_t* ip = bytes.data() + f.l2();
-  std::array<std::uint32_t, 9> tuple{};
-  const std::size_t words = f.v6 ? 8 : 2;
-  for (std::size_t i = 0; i < words; ++i) {
-    std::uint32_t word = 0;
-    std::memcpy(&word, ip + (f.v6 ? 8 : 12) + 4 * i, 4);
-    tuple[i] = rte_be_to_cpu_32(word);
-  }
-  tuple[words] = (std::uint32_t{f.source_port} << 16) | f.destination_port;
-  return rte_softrss(tuple.data(), static_cast<std::uint32_t>(words + 1), key);
-}
-
-std::array<std::uint8_t, FlowSteering::kKeyBytes> some_key(std::uint64_t seed) {
-  std::array<std::uint8_t, FlowSteering::kKeyBytes> key{};
-  KeySource(seed).fill(key);
-  return key;
-}
-
 class CableQueues : public testing::TestWithParam<std::uint16_t> {};
 
 TEST_P(CableQueues, ChoosesTheQueueThatRssWould) {
@@ -202,7 +182,7 @@ TEST(CableQueue, OthersAreHashedByAddressesOrGoToTheFirstBucket) {
   const auto key = some_key(3);
   const FlowSteering steering(key, {0, 1});
   const auto hash = [&](const std::vector<std::uint8_t>& f) {
-    return dpdk::flow_hash(steering, f.data(), f.size());
+    return dpdk::flow_hash(steering, HashTypes{}, f.data(), f.size()).value;
   };
   const TcpFrame tcp;
   std::vector<std::uint8_t> f = tcp.bytes();
@@ -226,7 +206,7 @@ TEST(CableQueue, HashingReadsNothingBeyondTheFrame) {
     for (std::size_t size = 0; size <= whole.size(); ++size) {
       const std::vector<std::uint8_t> cut(whole.begin(),
                                           whole.begin() + static_cast<std::ptrdiff_t>(size));
-      (void)dpdk::flow_hash(steering, cut.data(), cut.size());  // the sanitizer judges
+      (void)dpdk::flow_hash(steering, HashTypes{}, cut.data(), cut.size());  // the sanitizer judges
     }
   }
 }
@@ -234,11 +214,14 @@ TEST(CableQueue, HashingReadsNothingBeyondTheFrame) {
 TEST(CableQueue, AFullQueueHoldsUpOnlyWhatComesAfterItsFrame) {
   Ends ends(1, 2);
   const auto& steering = *ends.cable->steering(1);
+  const auto hash_of = [&](const std::vector<std::uint8_t>& f) {
+    return dpdk::flow_hash(steering, HashTypes{}, f.data(), f.size()).value;
+  };
   const auto port_for = [&](std::uint16_t worker) {
     TcpFrame f;
     for (f.source_port = 1;; ++f.source_port) {
       const auto bytes = f.bytes();
-      if (steering.worker_of(dpdk::flow_hash(steering, bytes.data(), bytes.size())) == worker) {
+      if (steering.worker_of(hash_of(bytes)) == worker) {
         return f;
       }
     }

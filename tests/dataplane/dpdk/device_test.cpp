@@ -120,16 +120,16 @@ TEST(Devices, RssIsUsedWhereKeyAndTableCanBeRead) {
   ASSERT_TRUE(opened.ok()) << opened.error().sentence;
   const dpdk::EthDevice& device = *opened.value();
   EXPECT_EQ(device.rx_queues(), 4);
-  ASSERT_NE(device.rss(), nullptr);
+  ASSERT_NE(device.own_steering(), nullptr);
   std::array<std::uint8_t, FlowSteering::kKeyBytes> key{};
   KeySource(1).fill(key);
-  const FlowSteering expected(key, device.rss()->reta());
+  const FlowSteering expected(key, device.own_steering()->reta());
   const FourTuple tuple{Address::v4(1), Address::v4(2), 3, 4};
-  EXPECT_EQ(device.rss()->without_local_port(tuple.local, tuple.remote, tuple.remote_port),
+  EXPECT_EQ(device.own_steering()->without_local_port(tuple.local, tuple.remote, tuple.remote_port),
             expected.without_local_port(tuple.local, tuple.remote, tuple.remote_port))
       << "the key is the one that was drawn";
-  for (std::size_t i = 0; i < device.rss()->reta().size(); ++i) {
-    EXPECT_EQ(device.rss()->reta()[i], i % 4);
+  for (std::size_t i = 0; i < device.own_steering()->reta().size(); ++i) {
+    EXPECT_EQ(device.own_steering()->reta()[i], i % 4);
   }
 }
 
