@@ -138,8 +138,9 @@ void WireAudit::begin(const Look& look, Flow& flow) {
   Way& own = look.own;
   if (own.begun && s.seq != own.iss) flow.muddled = true;
   // The same cookie again, for a copy of the SYN of one that is over.
-  if (s.flags.ack() && own.synchronized && is_over(look)) flow.muddled = true;
-  if (own.begun && s.seq != own.last_syn) own.syns = own.syns_heard = 0;
+  const bool over = is_over(look) || own.finished != Instant{};
+  if (s.flags.ack() && own.synchronized && over) flow.muddled = true;
+  if (own.begun && s.seq != own.last_syn) own.syns = 0;
   own.last_syn = s.seq;
   // A late copy of an earlier incarnation's SYN found the listener free, and is answered.
   const std::uint32_t acked = bytes_between(look.peer.iss + 1, s.ack);
