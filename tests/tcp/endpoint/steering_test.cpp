@@ -80,7 +80,7 @@ TEST_P(Steering, RepliesComeBackToTheCoreThatOpened) {
 TEST_P(Steering, OwnPortsAreExactlyThoseWhoseRepliesComeHere) {
   std::mt19937 random(7);
   FourTuple tuple{request().local, request().remote, 0, 0};
-  for (const std::size_t buckets : {1, 4, 128, 512}) {
+  for (const std::size_t buckets : {1U, 4U, 128U, 512U}) {
     for (const std::uint16_t workers : {std::uint16_t{1}, std::uint16_t{2}, std::uint16_t{3},
                                         std::uint16_t{7}, std::uint16_t{16}}) {
       std::array<std::uint8_t, FlowSteering::kKeyBytes> key{};
