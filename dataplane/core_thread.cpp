@@ -5,12 +5,13 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 namespace millrace {
 
-CoreThread::CoreThread(int core, const Clock& clock, Backend& backend)
-    : core_(core), clock_(clock), backend_(backend) {}
+CoreThread::CoreThread(int core, const Clock& clock, Backend& backend, Idle idle)
+    : core_(core), clock_(clock), backend_(backend), idle_(idle) {}
 
 CoreThread::~CoreThread() { stop(); }
 
@@ -78,20 +79,37 @@ void CoreThread::answer() {
   question_.notify_one();
 }
 
+void CoreThread::rest(Instant now) {
+  if (idle_ == Idle::pause) {
+    constexpr int kPauses = 64;  // a microsecond or two
+    for (int i = 0; i < kPauses; ++i) __builtin_ia32_pause();
+    return;
+  }
+  std::optional<Instant> due;
+  for (const WorkerSlot* slot : slots_) {
+    const auto next = slot->worker->next_deadline(now);
+    if (next && (!due || *next < *due)) due = next;
+  }
+  const Duration length = rest_.length(now, due);
+  if (length > Duration{0}) std::this_thread::sleep_for(length);
+}
+
 void CoreThread::loop() {
   Instant last = clock_.now();
   Instant publish_at = last;
   while (state_.load(std::memory_order_relaxed) == State::running) {
-    for (Steerer* steerer : steerers_) steerer->poll();
+    bool busy = false;
+    for (Steerer* steerer : steerers_) busy |= steerer->poll();
     for (WorkerSlot* slot : slots_) {
       last = std::max(last, clock_.now());  // time never runs backwards, whatever the counter does
-      slot->worker->poll(last);
+      busy |= slot->worker->poll(last);
     }
     if (last >= publish_at) {
       publish_at = last + kPublishEvery;
       for (WorkerSlot* slot : slots_) slot->worker->publish(slot->board);
     }
     answer();
+    if (idle_ != Idle::poll && rest_.is_due(busy)) rest(last);
   }
   for (WorkerSlot* slot : slots_) slot->worker->publish(slot->board);
 }

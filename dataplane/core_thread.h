@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // One pinned thread and what it polls in turn: steerers, then workers. It never sleeps while it
-// runs. Other threads reach it through a mailbox of one slot, read between two iterations; whoever
-// asks waits. Statistics are published ten times a second.
+// runs, unless it is told to when nothing comes (rest.h). Other threads reach it through a mailbox
+// of one slot, read between two iterations; whoever asks waits. Statistics are published ten times
+// a second.
 #pragma once
 
 #include <atomic>
@@ -16,6 +17,7 @@
 
 #include "dataplane/backend.h"
 #include "dataplane/clock.h"
+#include "dataplane/rest.h"
 #include "dataplane/stats.h"
 #include "dataplane/worker.h"
 #include "tcp/base/result.h"
@@ -36,7 +38,7 @@ class CoreThread {
  public:
   static constexpr Duration kPublishEvery = 100ms;
 
-  CoreThread(int core, const Clock& clock, Backend& backend);
+  CoreThread(int core, const Clock& clock, Backend& backend, Idle idle = Idle::poll);
   ~CoreThread();
   CoreThread(const CoreThread&) = delete;
   CoreThread& operator=(const CoreThread&) = delete;
@@ -58,10 +60,13 @@ class CoreThread {
   [[nodiscard]] Status enter();
   void loop();
   void answer();
+  void rest(Instant now);
 
   const int core_;
   const Clock& clock_;
   Backend& backend_;
+  const Idle idle_;
+  Rest rest_;
   std::vector<Steerer*> steerers_;
   std::vector<WorkerSlot*> slots_;
 

@@ -47,6 +47,7 @@ class FleetImpl {
 
   // In the order of who needs whom: threads go first, the backend last.
   Clock clock_;
+  Idle idle_ = Idle::poll;
   std::unique_ptr<Backend> backend_;
   std::vector<Device> devices_;
   std::vector<End> ends_;
@@ -120,6 +121,7 @@ Status FleetImpl::build(const FleetConfig& config, const AppFactory& make_app) {
   for (const EndConfig& end : config.ends) {
     if (status) status = net::check_config(end.interface);
   }
+  idle_ = config.idle;
   if (status) status = open_devices(config);
   if (!status) return status;
   ends_.resize(config.ends.size());
@@ -129,6 +131,10 @@ Status FleetImpl::build(const FleetConfig& config, const AppFactory& make_app) {
   }
   clock_.ready();
   notes_.push_back(clock_note(clock_));
+  if (idle_ == Idle::pause) notes_.push_back("Idle cores pause between looks.");
+  if (idle_ == Idle::sleep) {
+    notes_.push_back("Idle cores sleep for up to 250 us, and are late by as much.");
+  }
   for (const auto& [core, thread] : threads_) {
     status = thread->launch();
     if (!status) return status;
@@ -217,7 +223,7 @@ Status FleetImpl::build_worker(std::size_t end, std::uint16_t index, const EndCo
 
 CoreThread& FleetImpl::thread_on(int core) {
   std::unique_ptr<CoreThread>& thread = threads_[core];
-  if (thread == nullptr) thread = std::make_unique<CoreThread>(core, clock_, *backend_);
+  if (thread == nullptr) thread = std::make_unique<CoreThread>(core, clock_, *backend_, idle_);
   return *thread;
 }
 

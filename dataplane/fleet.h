@@ -18,6 +18,7 @@
 
 #include "dataplane/backend.h"
 #include "dataplane/net/interface.h"
+#include "dataplane/rest.h"
 #include "dataplane/stats.h"
 #include "tcp/base/result.h"
 #include "tcp/endpoint/app.h"
@@ -42,6 +43,7 @@ struct FleetConfig {
   bool hugepages = true;         // use them if there are any; else ordinary memory, and say so
   std::string eal_extra;         // words appended to the EAL's arguments
   std::uint64_t seed = 0;        // 0: secrets from getrandom()
+  Idle idle = Idle::poll;        // what cores do when nothing comes
 };
 
 /// Makes the application of worker `worker` of end `end`, before the workers start. Called on the

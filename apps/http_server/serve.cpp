@@ -27,6 +27,7 @@ struct ServeOptions {
   Duration duration{0};  // 0: until a signal
   Duration drain = 5s;
   bool json = false;
+  Idle idle = Idle::poll;
   NetworkOptions network;
   MachineOptions machine;
   TcpOptions tcp;
@@ -172,6 +173,7 @@ Result<int> run_serve(const ServeOptions& o) {
   // An answer is queued whole, so there is nothing that Nagle's delay would put together.
   end.value().endpoint.profiles.front().nagle = false;
   FleetConfig config = make_fleet(o.machine);
+  config.idle = o.idle;
   config.ends.push_back(std::move(end).value());
 
   std::vector<HttpServer*> servers(o.machine.cores.size());
@@ -228,6 +230,10 @@ Command serve_command() {
                   parse_any_duration);
   c.options.value("drain", "TIME", "how long answers under way may take at the end (default 5s)",
                   o->drain, duration_between(0s, 1h));
+  c.options.value("idle", "HOW",
+                  "what cores do when nothing comes: poll, pause between looks, or sleep for up to "
+                  "250us at a time, which delays what comes then (default poll)",
+                  o->idle, choice_of<Idle>({"poll", "pause", "sleep"}));
   c.options.toggle("json", "a JSON object a second instead of a line", o->json);
   add_network_options(c.options, o->network);
   add_machine_options(c.options, o->machine);
