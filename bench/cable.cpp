@@ -24,7 +24,8 @@ namespace {
 using namespace millrace;
 
 struct Cable {
-  explicit Cable(std::uint16_t queues, CableConfig switches = {}) : backend(make_dpdk_backend()) {
+  explicit Cable(std::uint16_t queues, const CableConfig& switches = {})
+      : backend(make_dpdk_backend()) {
     BackendConfig config;
     config.devices = {{"", 1, 1500}, {"", queues, 1500}};
     config.cable = switches;

@@ -26,7 +26,7 @@ bool not_covered_in_ipv6(std::uint64_t byte) { return (byte >= 14 && byte < 18) 
 
 class Receive : public ::testing::TestWithParam<bool> {
  protected:
-  void build(StationOptions left = {}, StationOptions right = {}) {
+  void build(const StationOptions& left = {}, StationOptions right = {}) {
     a = std::make_unique<Station>(left);
     right.side = 1;
     b = std::make_unique<Station>(right);

@@ -15,7 +15,7 @@
 namespace millrace::test {
 
 struct Ends {
-  explicit Ends(std::uint16_t a, std::uint16_t b, CableConfig switches = {}) {
+  explicit Ends(std::uint16_t a, std::uint16_t b, const CableConfig& switches = {}) {
     KeySource source(7);
     auto made = dpdk::Cable::make(switches, {"", a, 1500}, {"", b, 1500}, source);
     EXPECT_TRUE(made.ok());

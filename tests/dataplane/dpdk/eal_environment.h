@@ -13,7 +13,7 @@ inline constexpr std::uint32_t kTestMemoryMib = 256;
 
 /// A backend's configuration of a cable with so many workers a side.
 [[nodiscard]] inline BackendConfig cable_config(std::uint16_t a, std::uint16_t b,
-                                                CableConfig switches = {}) {
+                                                const CableConfig& switches = {}) {
   BackendConfig config;
   config.devices = {{"", a, 1500}, {"", b, 1500}};
   config.cable = switches;
