@@ -35,14 +35,28 @@ void update_max_bw(Bbr& b, const Sender& c, const RateSample& rs) {
          b.state == State::probe_bw_up;
 }
 
+// Of what the path carried while we sent at the pacing rate, what it could have carried: less by
+// the margin that we keep says nothing of the path.
+[[nodiscard]] std::uint64_t without_margin(std::uint64_t value) {
+  return value + value * kPacingMarginPercent / (100 - kPacingMarginPercent);
+}
+
+// No more was lost in the round than what one is to put up with. The segment that it began with
+// does not count: without it, it would have been no such round.
+[[nodiscard]] bool is_loss_tolerable(const Bbr& b, const Sender& c) {
+  const std::uint64_t more = b.lost_in_round > c.mss ? b.lost_in_round - c.mss : 0;
+  return !is_inflight_too_high(c, more, b.delivered_in_loss_round + more) && c.has_selective_acks;
+}
+
 // §5.5.10.3 AdaptLowerBoundsFromCongestion()
 void adapt_lower_bounds(Bbr& b, const Sender& c) {
   if (is_probing_bw(b) || !b.is_loss_in_round) return;
+  if (!b.is_marked_in_round && is_loss_tolerable(b, c)) return;
   if (b.bw_shortterm == kUnbounded) b.bw_shortterm = b.max_bw;
   if (b.inflight_shortterm == kUnbounded) b.inflight_shortterm = c.cwnd;
-  b.bw_shortterm = std::max(b.bw_latest, percent_of(b.bw_shortterm, kBetaPercent));
+  b.bw_shortterm = std::max(without_margin(b.bw_latest), percent_of(b.bw_shortterm, kBetaPercent));
   b.inflight_shortterm =
-      std::max(b.inflight_latest, percent_of(b.inflight_shortterm, kBetaPercent));
+      std::max(without_margin(b.inflight_latest), percent_of(b.inflight_shortterm, kBetaPercent));
 }
 
 // §5.5.10.2 InflightAtLoss(): how much of the packet fitted before the losses were too many.
@@ -88,12 +102,14 @@ void update_latest_delivery_signals(Bbr& b, const Sender& c, const RateSample& r
   b.bw_latest = std::max(b.bw_latest, rs.delivery_rate);
   b.inflight_latest = std::max(b.inflight_latest, rs.delivered);
   if (!rs.has_data || rs.prior_delivered < b.loss_round_delivered) return;
+  b.delivered_in_loss_round = c.delivered - b.loss_round_delivered;
   b.loss_round_delivered = c.delivered;
   b.loss_round_start = true;
 }
 
 void advance_latest_delivery_signals(Bbr& b, const RateSample& rs) {
   if (!b.loss_round_start) return;
+  b.is_marked_in_round = false;
   b.bw_latest = rs.delivery_rate;
   b.inflight_latest = rs.delivered;
 }
@@ -194,6 +210,7 @@ void save_state_upon_loss(Bbr& b, const Sender& c) {
 void note_loss(Bbr& b, const Sender& c) {
   if (!b.is_loss_in_round) {
     b.loss_round_delivered = c.delivered;
+    b.lost_in_round = 0;
     // The recovery that goes on already has saved what it may have to give back.
     if (!c.in_recovery) save_state_upon_loss(b, c);
   }
@@ -207,6 +224,7 @@ void on_lost_ranges(Bbr& b, std::uint32_t ranges) {
 
 void on_lost(Bbr& b, Sender& c, const LostPacket& p) {
   note_loss(b, c);
+  b.lost_in_round += p.bytes;
   if (!b.is_bw_probe_sample || !p.known) return;
   if (!is_inflight_too_high(c, p.lost, p.tx_in_flight)) return;
   handle_inflight_too_high(b, c, inflight_at_loss(p), p.is_app_limited);

@@ -44,7 +44,6 @@ void check_startup_high_loss(Bbr& b, const Sender& c, const RateSample& rs) {
   b.marked_rounds = static_cast<std::uint8_t>(std::min(marked, 0xffU));
   if (b.marked_rounds >= kStartupMarkedRounds) leave_startup_by_congestion(b, c);
   b.loss_ranges_in_round = 0;
-  b.is_marked_in_round = false;
 }
 
 // ---- ProbeBW (§5.3.3)

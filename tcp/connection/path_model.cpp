@@ -104,9 +104,12 @@ void model_on_departure(Connection& c, const SendState& st, Seq nxt_before, std:
   if (ran_dry && d.inflight_before < c.congestion.cwnd && !waits_for_repair(st, context.stores)) {
     mark_app_limited(m.rate, d.inflight_before);
   }
-  bbr::Sender s = sender_of(c, m, d.inflight_before, context);
-  bbr::on_transmit(m.bbr, s);
-  c.congestion.cwnd = s.cwnd;
+  // After a timeout nothing is in flight either, but that is no silence.
+  if (nxt_before == c.snd_una) {
+    bbr::Sender s = sender_of(c, m, d.inflight_before, context);
+    bbr::on_transmit(m.bbr, s);
+    c.congestion.cwnd = s.cwnd;
+  }
   rate_on_sent(m.rate, d, context.stores.rate_logs);
   m.dry = !has_unsent(c, st);
   m.dry_end = c.snd_nxt;

@@ -282,18 +282,19 @@ TEST(Bbr, LossesInCruiseBoundTheShortTermByWhatIsDelivered) {
   Flow f;
   f.to_cruise();
   f.c.inflight = kBdp;
-  on_lost(f.b, f.c, {.bytes = kMss, .tx_in_flight = kBdp, .lost = kMss, .known = true});
+  const LostPacket lost{.bytes = kBdp / 10, .tx_in_flight = kBdp, .lost = kBdp / 10, .known = true};
+  on_lost(f.b, f.c, lost);
   EXPECT_EQ(f.b.bw_shortterm, kUnbounded) << "not before the round is over";
   f.round(kLink * 8 / 10, kBdp * 8 / 10);
   EXPECT_EQ(f.b.bw, kLink) << "as much was delivered in that round";
-  on_lost(f.b, f.c, {.bytes = kMss, .tx_in_flight = kBdp, .lost = kMss, .known = true});
+  on_lost(f.b, f.c, lost);
   f.round(kLink * 8 / 10, kBdp * 8 / 10);
-  EXPECT_EQ(f.b.bw, kLink * 8 / 10);
+  EXPECT_EQ(f.b.bw, kLink * 8 / 10 + kLink * 8 / 990) << "and a hundredth that we kept back";
   EXPECT_GE(f.b.inflight_shortterm, f.b.inflight_latest * 7 / 10);
   EXPECT_EQ(f.b.max_bw, kLink) << "the long term has not changed";
   // Once more, with nothing delivered to speak of: seven tenths, no less.
   const std::uint64_t bw = f.b.bw_shortterm;
-  on_lost(f.b, f.c, {.bytes = kMss, .tx_in_flight = kBdp, .lost = kMss, .known = true});
+  on_lost(f.b, f.c, lost);
   f.round(1'000, 1'000);
   f.round(1'000, 1'000);
   EXPECT_GE(f.b.bw_shortterm, bw * 7 / 10);
@@ -302,6 +303,28 @@ TEST(Bbr, LossesInCruiseBoundTheShortTermByWhatIsDelivered) {
   f.round(1'000, 1'000);
   EXPECT_EQ(f.b.state, State::probe_bw_refill);
   EXPECT_EQ(f.b.bw, kLink);
+}
+
+TEST(Bbr, LossesToPutUpWithBoundNothing) {
+  Flow f;
+  f.to_cruise();
+  f.c.inflight = kBdp;
+  const auto lose = [&](std::uint32_t bytes) {
+    on_lost(f.b, f.c, {.bytes = bytes, .tx_in_flight = kBdp, .lost = bytes, .known = true});
+  };
+  for (int i = 0; i < 4; ++i) {
+    lose(kMss);
+    lose(static_cast<std::uint32_t>(kBdp / 100));
+    f.round(kLink * 95 / 100, kBdp);
+    f.round(kLink * 95 / 100, kBdp);
+  }
+  EXPECT_EQ(f.b.bw_shortterm, kUnbounded);
+  EXPECT_EQ(f.b.inflight_shortterm, kUnbounded);
+  lose(kMss);
+  lose(static_cast<std::uint32_t>(kBdp / 20));
+  f.round(kLink * 9 / 10, kBdp);
+  f.round(kLink * 9 / 10, kBdp);
+  EXPECT_NE(f.b.bw_shortterm, kUnbounded) << "more than 2 %";
 }
 
 TEST(Bbr, BandwidthIsThatOfTwoCycles) {

@@ -39,10 +39,11 @@ struct Link {
 };
 
 TEST(BbrPath, FillsLinks) {
-  for (const Link& l : {Link{10, 10ms, 1, 0, 0.94}, Link{10, 10ms, 0.2, 0, 0.85},
-                        Link{10, 100ms, 1, 0, 0.94}, Link{10, 100ms, 0.2, 0.001, 0.9},
-                        Link{100, 10ms, 1, 0, 0.94}, Link{100, 10ms, 0.2, 0.001, 0.9},
-                        Link{100, 10ms, 1, 0.01, 0.75}, Link{100, 100ms, 0.2, 0, 0.94}}) {
+  for (const Link& l :
+       {Link{10, 10ms, 1, 0, 0.94}, Link{10, 10ms, 0.2, 0, 0.85}, Link{10, 100ms, 1, 0, 0.94},
+        Link{10, 100ms, 0.2, 0.001, 0.9}, Link{100, 10ms, 1, 0, 0.94},
+        Link{100, 10ms, 0.2, 0.001, 0.9}, Link{100, 10ms, 1, 0.01, 0.85},
+        Link{100, 100ms, 1, 0.01, 0.9}, Link{100, 100ms, 0.2, 0, 0.94}}) {
     PathPlan plan = plan_of(l.mbit, l.rtt, l.buffer, l.loss);
     BulkPath path(plan);
     path.run(4s);
