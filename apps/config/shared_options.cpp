@@ -41,6 +41,23 @@ Result<std::string> parse_instance_name(std::string_view word) {
   return bad_word(word, "a name", "up to 64 letters, digits, '-', '_' and '.'", "try serve1");
 }
 
+/// "64KiB": fixed. "64KiB-6MiB": between these.
+Result<BufferRange> parse_buffer(std::string_view word) {
+  const auto bad = [&] {
+    return bad_word(word, "a buffer size, or two with a dash", "2KiB to 1GiB, the smaller first",
+                    "try 64KiB-6MiB");
+  };
+  const std::size_t dash = word.find('-');
+  const auto first = parse_size(word.substr(0, dash));
+  const auto last = dash == std::string_view::npos ? first : parse_size(word.substr(dash + 1));
+  if (!first || !last) return bad();
+  constexpr std::uint64_t kLeast = 2048;
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 30;
+  if (first.value() < kLeast || last.value() > kMost || first.value() > last.value()) return bad();
+  return BufferRange{static_cast<std::uint32_t>(first.value()),
+                     static_cast<std::uint32_t>(last.value())};
+}
+
 bool on_link(const NetworkOptions& network, const Address& via) {
   for (const auto& own : network.addresses) {
     if (in_prefix(via, own.address, own.prefix_length)) return true;
@@ -151,6 +168,14 @@ void add_tcp_options(OptionSet& set, TcpOptions& o) {
              "TCP Fast Open: text in a SYN for who has a cookie; load sends its first request so "
              "(default off)",
              o.fast_open);
+  set.value(
+      "receive-buffer", "SIZE[-SIZE]",
+      "receive buffer of a connection, which is its window: fixed, or from the first size to the "
+      "second as the transfer asks for (default 64KiB-6MiB)",
+      o.receive_buffer, parse_buffer);
+  set.value("send-buffer", "SIZE[-SIZE]",
+            "what may be queued and unacknowledged, likewise (default 64KiB-4MiB)", o.send_buffer,
+            parse_buffer);
   set.value("min-rto", "TIME", "least retransmission timeout (default 200ms)", o.min_rto,
             duration_between(1ms, 60s));
   set.value("delayed-ack", "TIME", "how long an ACK may wait, 0s to 500ms (default 40ms)",
@@ -189,6 +214,12 @@ tcp::EndpointConfig make_endpoint(const TcpOptions& tcp, std::size_t workers, st
   profile.pacing = tcp.pacing;
   profile.ecn = tcp.ecn;
   profile.fast_open = tcp.fast_open;
+  profile.receive_buffer = tcp.receive_buffer.fixed();
+  profile.receive_buffer_initial = tcp.receive_buffer.initial;
+  profile.receive_buffer_max = tcp.receive_buffer.most;
+  profile.send_buffer = tcp.send_buffer.fixed();
+  profile.send_buffer_initial = tcp.send_buffer.initial;
+  profile.send_buffer_max = tcp.send_buffer.most;
   profile.max_rto = std::max(profile.max_rto, tcp.min_rto);
   profile.initial_rto = std::max(profile.initial_rto, tcp.min_rto);
   profile.delayed_ack = tcp.delayed_ack;

@@ -41,8 +41,16 @@ struct MachineOptions {
 };
 void add_machine_options(OptionSet& set, MachineOptions& options);
 
+/// Bytes of a buffer at first and at most; it is fixed if they are the same.
+struct BufferRange {
+  std::uint32_t initial = 0;
+  std::uint32_t most = 0;
+  [[nodiscard]] std::uint32_t fixed() const { return initial == most ? initial : 0; }
+};
+
 /// --two-msl, --max-connections, --max-time-wait, --time-wait-reuse, --time-wait-overflow,
-/// --syn-cookies, --congestion, --pacing, --ecn, --fast-open, --min-rto, --delayed-ack.
+/// --syn-cookies, --congestion, --pacing, --ecn, --fast-open, --receive-buffer, --send-buffer,
+/// --min-rto, --delayed-ack.
 struct TcpOptions {
   Duration two_msl = 60s;
   std::uint32_t max_connections = 100'000;  // of one end, all cores together
@@ -54,6 +62,8 @@ struct TcpOptions {
   bool fast_open = false;
   tcp::CongestionAlgorithm congestion = tcp::CongestionAlgorithm::cubic;
   std::uint64_t pacing = 0;  // bytes a second
+  BufferRange receive_buffer{65'536, 6'291'456};
+  BufferRange send_buffer{65'536, 4'194'304};
   Duration min_rto = 200ms;
   Duration delayed_ack = 40ms;
 };

@@ -84,6 +84,8 @@ json connection(const tcp::ConnectionStatus& c) {
                  {"ssthresh_bytes", c.ssthresh_bytes},
                  {"snd_wnd_bytes", c.snd_wnd_bytes},
                  {"rcv_wnd_bytes", c.rcv_wnd_bytes},
+                 {"receive_buffer_bytes", c.receive_buffer_bytes},
+                 {"send_buffer_bytes", c.send_buffer_bytes},
                  {"timestamps", c.timestamps},
                  {"sack", c.sack},
                  {"window_scaling", c.window_scaling},

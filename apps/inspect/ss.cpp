@@ -129,11 +129,13 @@ std::string details_of(const json& c) {
     if (c[key].get<bool>()) line += word;
   }
   line += fmt::format(
-      "{} mss:{} rtt:{:.3f}/{:.3f} rto:{} cwnd:{} ssthresh:{} snd_wnd:{} rcv_wnd:{}",
+      "{} mss:{} rtt:{:.3f}/{:.3f} rto:{} cwnd:{} ssthresh:{} snd_wnd:{} rcv_wnd:{} "
+      "rcv_buf:{} snd_buf:{}",
       c["congestion"].get<std::string>(), number("mss"),
       static_cast<double>(number("srtt_us")) / 1e3, static_cast<double>(number("rttvar_us")) / 1e3,
       number("rto_us") / 1000, number("cwnd_bytes"), number("ssthresh_bytes"),
-      number("snd_wnd_bytes"), number("rcv_wnd_bytes"));
+      number("snd_wnd_bytes"), number("rcv_wnd_bytes"), number("receive_buffer_bytes"),
+      number("send_buffer_bytes"));
   if (c["recovery"] != "open") line += fmt::format(" {}", c["recovery"].get<std::string>());
   for (const auto& [key, word] : {std::pair{"unanswered", "unanswered"},
                                   {"sacked_bytes", "sacked"},

@@ -37,9 +37,11 @@ namespace millrace::tcp {
      2MSLs begun anew by a retransmitted FIN; text that came marked as congested, and windows     \
      that we reduced because the peer told of marks; paths that Fast Open failed on so often that  \
      it is not tried for a time; connections that asked for BBR and got CUBIC because there was   \
-     no memory for a model */                                                                     \
+     no memory for a model; while memory is short, receive buffers that became as small as they    \
+     began, that did not grow, and writes cut short for it */                                     \
   X(TimeWaitEntered) X(TimeWaitSkipped) X(TimeWaitRestarted) X(ECNMarksReceived) X(ECNReductions) \
-  X(FastOpenPathsRested) X(BBRFallbacks)
+  X(FastOpenPathsRested) X(BBRFallbacks) X(TCPRcvBufferCut) X(TCPRcvBufferHeld)                   \
+  X(TCPSndBufferHeld)
 // clang-format on
 
 struct Counters {

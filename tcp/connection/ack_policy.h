@@ -33,21 +33,31 @@ inline void ack_whole(Connection& c) {
 [[nodiscard]] bool is_twice_full(const Connection& c, std::uint32_t bytes, const Context& context);
 
 /// `bytes` arrived in order, with no gap around: every second full segment at once, or as much in
-/// fewer that the NIC joined, or in more that were small; else later.
-inline void ack_progress(Connection& c, std::uint32_t bytes, const Context& context) {
+/// fewer that the NIC joined, or in more that were small; else later. True for the first that is to
+/// be acknowledged at once: one of a stream, and a good one to take the round trip of.
+inline bool ack_progress(Connection& c, std::uint32_t bytes, const Context& context) {
   // A segment of at least this is a full one even if our own MSS is larger than the peer's.
   constexpr std::uint32_t kSurelyFullBytes = 536;
-  if (c.acks_owed != 0 || context.config.delayed_ack == Duration::zero()) {
-    return ack_progress_now(c);
+  const bool owed = c.acks_owed != 0;
+  if (owed || context.config.delayed_ack == Duration::zero()) {
+    ack_progress_now(c);
+    return !owed;
   }
   if (!c.has(Connection::kAckDelayed)) [[likely]] {
-    if (bytes > context.config.mtu && is_twice_full(c, bytes, context)) return ack_progress_now(c);
+    if (bytes > context.config.mtu && is_twice_full(c, bytes, context)) {
+      ack_progress_now(c);
+      return true;
+    }
     c.set(Connection::kAckDelayed);
     c.ack_deadline = deadline_after(context.now, context.config.delayed_ack);
-    return;
+    return false;
   }
-  if (bytes >= std::min(std::uint32_t{c.mss}, kSurelyFullBytes)) return ack_progress_now(c);
+  if (bytes >= std::min(std::uint32_t{c.mss}, kSurelyFullBytes)) {
+    ack_progress_now(c);
+    return true;
+  }
   if (is_twice_full(c, bytes_between(c.last_ack_sent, c.rcv_nxt), context)) ack_whole(c);
+  return false;
 }
 
 /// A challenge ACK, unless this connection sent one less than challenge_ack_interval ago. The limit

@@ -9,6 +9,7 @@
 #include "tcp/connection/path_model.h"
 #include "tcp/connection/reassembly.h"
 #include "tcp/connection/send_queue.h"
+#include "tcp/connection/unread.h"
 
 namespace millrace::tcp {
 namespace {
@@ -42,13 +43,12 @@ void queue_fin(Connection& c) {
 }
 
 void release_receive_state(Connection& c, const Context& context) {
-  if (c.receive == kNil) return;
+  if (!c.has_receive_state()) return;
   Stores& stores = context.stores;
   ReceiveState& r = stores.receive[c.receive];
   forget_out_of_order(r, stores);
   free_chain(stores, r.unread_head);
-  stores.receive.free(c.receive);
-  c.receive = kNil;
+  drop_receive_state(c, stores);
 }
 
 }  // namespace
@@ -66,7 +66,7 @@ void shut_down_sending(Connection& c, const Context& context, Outcome& outcome) 
 bool close_straight(Connection& c, const Context& context) {
   const bool established = c.state == State::established;
   if (!established && c.state != State::close_wait) return false;
-  if (c.receive != kNil || !ensure_send_state(c, context)) return false;
+  if (c.has_receive_state() || !ensure_send_state(c, context)) return false;
   c.set(Connection::kOwnerGone);
   queue_fin(c);
   c.state = established ? State::fin_wait_1 : State::last_ack;

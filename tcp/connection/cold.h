@@ -90,6 +90,8 @@ static_assert(sizeof(SendState) == 128);
 
 /// Exists while bytes are unread or out of order, a FIN came out of order, or a DSACK is owed.
 struct ReceiveState {
+  std::uint32_t buffer_bytes = 0;    // what Connection::receive says while there is none of these
+  Tick taken_at = 0;                 // when the application last took something, or this was made
   std::uint32_t unread_head = kNil;  // chain of Chunks
   std::uint32_t unread_tail = kNil;
   std::uint32_t unread_bytes = 0;

@@ -35,8 +35,15 @@ struct TcpConfig {
   bool window_scaling = true;        // RFC 7323
   bool sack = true;                  // RFC 2018
   EcnUse ecn = EcnUse::when_asked;   // RFC 3168
-  std::uint32_t receive_buffer = 262144;   // bytes; also decides our window scale
-  std::uint32_t send_buffer = 262144;      // bytes queued and not acknowledged
+  // Buffers, in bytes. The receive buffer is the window that we offer, the send buffer what may be
+  // queued and not acknowledged. 0: from the initial size to the largest, as the transfer asks for
+  // (autotune.h). The largest receive buffer decides our window scale.
+  std::uint32_t receive_buffer = 0;
+  std::uint32_t receive_buffer_initial = 65'536;
+  std::uint32_t receive_buffer_max = 6'291'456;
+  std::uint32_t send_buffer = 0;
+  std::uint32_t send_buffer_initial = 65'536;
+  std::uint32_t send_buffer_max = 4'194'304;
   std::uint32_t reassembly_bytes = 65536;  // memory that out-of-order data of a connection may hold
   std::uint32_t max_segment_burst = 0;     // payload bytes per SegmentOut (TSO); 0: one segment
 
@@ -89,5 +96,13 @@ struct TcpConfig {
 
   friend bool operator==(const TcpConfig&, const TcpConfig&) = default;
 };
+
+/// What a connection begins with, and the most it may come to.
+[[nodiscard]] inline std::uint32_t initial_receive_buffer(const TcpConfig& config) {
+  return config.receive_buffer != 0 ? config.receive_buffer : config.receive_buffer_initial;
+}
+[[nodiscard]] inline std::uint32_t largest_receive_buffer(const TcpConfig& config) {
+  return config.receive_buffer != 0 ? config.receive_buffer : config.receive_buffer_max;
+}
 
 }  // namespace millrace::tcp

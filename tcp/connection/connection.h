@@ -61,7 +61,9 @@ struct alignas(64) Connection {
   std::uint8_t window_scales = 0;  // low nibble: shift for windows we receive; high: for ours
   std::uint8_t acks_owed = 0;      // ACKs of RCV.NXT that the next flush must send
   std::uint32_t send = kNil;       // cold SendState while something is queued or in flight
-  std::uint32_t receive = kNil;    // cold ReceiveState while something is unread or out of order
+  /// Cold ReceiveState while something is unread or out of order; else kNoReceiveState and the
+  /// bytes of the receive buffer.
+  std::uint32_t receive = kNil;
 
   // ---- second line
   WheelNode timer;
@@ -99,6 +101,9 @@ struct alignas(64) Connection {
   static constexpr std::uint16_t kWriteBlocked = 1 << 14;  // application wants a writable event
   static constexpr std::uint16_t kEcn = 1 << 15;           // ECN was agreed (RFC 3168 §6.1.1)
 
+  static constexpr std::uint32_t kNoReceiveState = 0x8000'0000;  // no index of a pool is so large
+
+  [[nodiscard]] bool has_receive_state() const { return static_cast<std::int32_t>(receive) >= 0; }
   [[nodiscard]] bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
   void set(std::uint16_t flag) { flags = static_cast<std::uint16_t>(flags | flag); }
   void clear(std::uint16_t flag) { flags = static_cast<std::uint16_t>(flags & ~flag); }

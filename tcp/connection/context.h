@@ -18,6 +18,7 @@
 #include "tcp/connection/fast_open_paths.h"
 #include "tcp/connection/loss_state.h"
 #include "tcp/connection/path_state.h"
+#include "tcp/connection/receive_rounds.h"
 #include "tcp/wire/segment.h"
 
 namespace millrace::tcp {
@@ -40,6 +41,7 @@ struct Stores {
   RateLogs rate_logs;
   Pool<AddressPair6> pairs;
   FastOpen fast_open{};
+  ReceiveRounds rounds = ReceiveRounds(1);
 };
 
 struct Context {

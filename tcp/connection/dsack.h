@@ -20,7 +20,7 @@ namespace millrace::tcp {
 void note_twice(Connection& c, Seq left, Seq right, const Context& context);
 
 [[nodiscard]] inline bool owes_dsack(const Connection& c, const Context& context) {
-  return c.receive != kNil && context.stores.receive[c.receive].twice_owed;
+  return c.has_receive_state() && context.stores.receive[c.receive].twice_owed;
 }
 
 /// Puts the block before those of `out`, a pure ACK of RCV.NXT, and forgets it.

@@ -17,7 +17,7 @@ namespace millrace::tcp {
 
 /// True while bytes are kept that came before their turn.
 [[nodiscard]] inline bool has_gap(const Connection& c, const Context& context) {
-  return c.receive != kNil && context.stores.receive[c.receive].reassembly != kNil;
+  return c.has_receive_state() && context.stores.receive[c.receive].reassembly != kNil;
 }
 
 /// SACK blocks that have room beside the other options (RFC 2018 §3).

@@ -31,7 +31,7 @@ void begin(Connection& c, const TcpConfig& config) {
   c.send_timer = SendTimer::none;
   c.acks_owed = 0;
   c.send = kNil;
-  c.receive = kNil;
+  c.receive = Connection::kNoReceiveState | initial_receive_buffer(config);
   c.send_deadline = 0;
   c.ack_deadline = 0;
   c.srtt_us = 0;
@@ -72,7 +72,7 @@ Options syn_options(const TcpConfig& config, bool ipv6, std::uint32_t tsval, con
   o.mss = our_mss(config, ipv6);
   if (config.window_scaling && (peer == nullptr || peer->has_window_scale())) {
     o.has |= Options::kWindowScale;
-    o.window_scale = scale_for(config.receive_buffer);
+    o.window_scale = our_scale(config);
   }
   if (config.sack && (peer == nullptr || peer->has_sack_permitted())) {
     o.has |= Options::kSackPermitted;
@@ -96,7 +96,7 @@ Handshake agree(const TcpConfig& config, bool ipv6, const Options& peer, bool ec
   h.window_scaling = config.window_scaling && peer.has_window_scale();
   if (h.window_scaling) {
     h.peer_scale = std::min(peer.window_scale, kMaxWindowScale);
-    h.our_scale = scale_for(config.receive_buffer);
+    h.our_scale = our_scale(config);
   }
   return h;
 }

@@ -34,6 +34,10 @@ struct Handshake {
 
 /// Our window scale for `receive_buffer` bytes: the least shift that makes it fit 16 bits.
 [[nodiscard]] std::uint8_t scale_for(std::uint32_t receive_buffer);
+/// The scale that we offer: by the largest that the buffer may become.
+[[nodiscard]] inline std::uint8_t our_scale(const TcpConfig& config) {
+  return scale_for(largest_receive_buffer(config));
+}
 
 /// MSS we announce: mtu - 40 or mtu - 60, or max_segment if that is less.
 [[nodiscard]] std::uint16_t our_mss(const TcpConfig& config, bool ipv6);

@@ -10,6 +10,7 @@
 
 #include "tcp/connection/ack.h"
 #include "tcp/connection/ack_policy.h"
+#include "tcp/connection/autotune.h"
 #include "tcp/connection/calls.h"
 #include "tcp/connection/closing.h"
 #include "tcp/connection/ecn.h"
@@ -126,7 +127,8 @@ inline bool take_expected_ack(Connection& c, const SegmentIn& segment, Emptied e
 
 // A FIN without text whose turn it is, with nothing unread or out of order.
 [[nodiscard]] bool is_next_fin(const Connection& c, const SegmentIn& segment) {
-  return may_receive(c.state) && segment.seq == c.rcv_nxt && c.receive == kNil && c.rcv_wnd() != 0;
+  return may_receive(c.state) && segment.seq == c.rcv_nxt && !c.has_receive_state() &&
+         c.rcv_wnd() != 0;
 }
 
 Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& context,
@@ -171,7 +173,7 @@ Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& 
   const auto bytes = static_cast<std::uint32_t>(segment.payload.size());
   if (bytes == 0) return writable;
   c.rcv_nxt += bytes;
-  ack_progress(c, bytes, context);
+  if (ack_progress(c, bytes, context)) note_receive_rtt(c, segment, context);
   return writable;
 }
 

@@ -21,7 +21,7 @@ Drop on_segment(Connection& c, const SegmentIn& segment, const Context& context,
 /// or out of order.
 [[nodiscard, gnu::always_inline]] inline bool is_next(const Connection& c, const SegmentIn& segment,
                                                       std::uint32_t fin, const Context& context) {
-  if (segment.seq != c.rcv_nxt || segment.ack != c.snd_nxt || c.receive != kNil) return false;
+  if (segment.seq != c.rcv_nxt || segment.ack != c.snd_nxt || c.has_receive_state()) return false;
   if (c.has(Connection::kEcn) && (segment.ecn == kCongestionExperienced || c.ce_seen != 0)) {
     return false;
   }

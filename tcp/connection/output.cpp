@@ -431,7 +431,7 @@ bool next_segment(Connection& c, const Context& context, SegmentOut& out) {
 bool send_whole_queue(Connection& c, const Context& context, SegmentOut& out) {
   constexpr std::uint16_t kOther =
       Connection::kResetOwed | Connection::kProbeOwed | Connection::kFinSent;
-  if (c.send == kNil || c.snd_nxt != c.snd_una || c.receive != kNil) return false;
+  if (c.send == kNil || c.snd_nxt != c.snd_una || c.has_receive_state()) return false;
   if (c.acks_owed > 1 || c.edge_owed != 0 || c.has(kOther)) return false;
   if (c.state == State::syn_sent || c.state == State::syn_received) return false;
   SendState& st = context.stores.send[c.send];

@@ -34,9 +34,9 @@ using Page = Reassembly::Page;
   return nullptr;
 }
 
-[[nodiscard]] std::uint32_t page_limit(const TcpConfig& config) {
+[[nodiscard]] std::uint32_t page_limit(const ReceiveState& r, const TcpConfig& config) {
   // A window that begins and ends within a page touches one page more than its size says.
-  const std::uint32_t bytes = std::min(config.reassembly_bytes, config.receive_buffer);
+  const std::uint32_t bytes = std::min(config.reassembly_bytes, r.buffer_bytes);
   return std::clamp(bytes / static_cast<std::uint32_t>(kBlockBytes) + 1, 2U, kMaxPages);
 }
 
@@ -69,9 +69,9 @@ void copy_hole(Reassembly& q, Stores& stores, Seq left, Seq right, Seq seq,
 
 // Blocks for every page of [left, right) that has none. False, and nothing changed, if a bound or
 // the pool forbids it.
-[[nodiscard]] bool provide_pages(Reassembly& q, Seq left, Seq right, const Context& context) {
+[[nodiscard]] bool provide_pages(Reassembly& q, Seq left, Seq right, std::uint32_t limit,
+                                 const Context& context) {
   const std::uint32_t had = q.page_count;
-  const std::uint32_t limit = page_limit(context.config);
   for (Seq s = left; before(s, right); s = page_end(s)) {
     if (find_page(q, page_number(s)) != nullptr) continue;
     const std::uint32_t block = q.page_count < limit ? context.stores.blocks.create() : kNil;
@@ -201,7 +201,7 @@ bool keep_out_of_order(ReceiveState& r, Seq seq, std::span<const std::byte> byte
   std::uint32_t last = first;
   while (last < q.range_count && at_or_before(q.ranges[last].left, right)) ++last;
   const bool room = first != last || q.range_count < kMaxRanges;
-  if (!room || !provide_pages(q, seq, right, context)) {
+  if (!room || !provide_pages(q, seq, right, page_limit(r, context.config), context)) {
     forget_if_empty(r, stores);
     return false;
   }

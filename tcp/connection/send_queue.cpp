@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The send queue (RFC 9293 §3.10.2). Bounded by send_buffer bytes and by the pools; a write that
-// finds either full is cut short and the application hears of room later.
+// The send queue (RFC 9293 §3.10.2). Bounded by the send buffer (autotune.h) and by the pools; a
+// write that finds either full is cut short and the application hears of room later.
 #include "tcp/connection/send_queue.h"
 
 #include <algorithm>
 #include <cstring>
 
+#include "tcp/connection/autotune.h"
 #include "tcp/connection/calls.h"
 #include "tcp/connection/closing.h"
 #include "tcp/connection/fast_open.h"
@@ -107,6 +108,13 @@ constexpr std::size_t kReferFrom = 256;
   return true;
 }
 
+// What was written last was copied.
+[[nodiscard]] bool holds_copies(const Connection& c, const Stores& stores) {
+  if (c.send == kNil) return false;
+  const SendState& st = stores.send[c.send];
+  return st.chunk_tail != kNil && chunk_of(st, stores, st.chunk_tail).block != kNil;
+}
+
 // A write was cut short. If nothing of this connection is queued, no ACK will ever tell it that
 // there is room again, so a timer asks.
 void block_writer(Connection& c, const Context& context) {
@@ -118,8 +126,10 @@ void block_writer(Connection& c, const Context& context) {
 [[gnu::noinline]] std::size_t enqueue_more(Connection& c, std::span<const std::byte> bytes,
                                            bool copy, bool had_none, const Context& context) {
   SendState& st = context.stores.send[c.send];
-  const std::uint32_t limit = context.config.send_buffer;
+  const std::uint32_t usual = send_buffer_of(c, context.config);
+  const std::uint32_t limit = copy ? send_buffer_for_copies(c, context) : usual;
   const std::size_t room = st.queued_bytes < limit ? limit - st.queued_bytes : 0;
+  if (limit < usual && room < bytes.size()) ++context.counters.TCPSndBufferHeld;
   const std::span<const std::byte> fits = bytes.first(std::min(bytes.size(), room));
   std::size_t taken = 0;
   if (copy || !is_worth_referring_to(st, fits)) {
@@ -244,9 +254,12 @@ void drop_acknowledged(SendState& st, Stores& stores, std::uint32_t bytes) {
 }
 
 bool unblock_writer(Connection& c, const Context& context) {
-  const std::size_t free_bytes = send_space(c, context);
-  if (free_bytes < context.config.send_buffer / 3) return false;
+  if (!may_send(c)) return false;
   const Stores& stores = context.stores;
+  const std::uint32_t queued = unacked_bytes(c, context);
+  const std::uint32_t limit = holds_copies(c, stores) ? send_buffer_for_copies(c, context)
+                                                      : send_buffer_of(c, context.config);
+  if (queued > limit - limit / 3) return false;
   if (stores.blocks.live() == stores.blocks.capacity() ||
       stores.chunks.live() == stores.chunks.capacity()) {
     return false;
@@ -258,8 +271,8 @@ bool unblock_writer(Connection& c, const Context& context) {
 
 std::size_t send_space(const Connection& c, const Context& context) {
   if (!may_send(c)) return 0;
-  const std::uint32_t queued = c.send == kNil ? 0 : context.stores.send[c.send].queued_bytes;
-  const std::uint32_t limit = context.config.send_buffer;
+  const std::uint32_t queued = unacked_bytes(c, context);
+  const std::uint32_t limit = send_buffer_of(c, context.config);
   return queued < limit ? limit - queued : 0;
 }
 
@@ -282,7 +295,8 @@ std::size_t enqueue(Connection& c, std::span<const std::byte> bytes, bool copy,
     return 0;
   }
   SendState& st = context.stores.send[c.send];
-  if (bytes.size() <= context.config.send_buffer && write_first(st, context.stores, bytes, copy)) {
+  // No send buffer is smaller than a block.
+  if (bytes.size() <= kBlockBytes && write_first(st, context.stores, bytes, copy)) {
     return bytes.size();
   }
   return enqueue_more(c, bytes, copy, had_none, context);

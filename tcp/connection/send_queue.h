@@ -77,8 +77,8 @@ inline std::uint32_t gather(const SendState& st, const Stores& stores, QueuePosi
 /// `bytes` from SND.UNA on have been acknowledged.
 void drop_acknowledged(SendState& st, Stores& stores, std::uint32_t bytes);
 
-/// If a write was refused and there is room again (a third of the buffer and a free block), true
-/// once.
+/// If a write was refused and there is room again (a third of the send buffer and a free block),
+/// true once.
 [[nodiscard]] bool unblock_writer(Connection& c, const Context& context);
 [[nodiscard]] inline bool became_writable(Connection& c, const Context& context) {
   return c.has(Connection::kWriteBlocked) && unblock_writer(c, context);

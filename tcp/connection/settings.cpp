@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tcp/connection/ack_policy.h"
+#include "tcp/connection/autotune.h"
 #include "tcp/connection/calls.h"
 #include "tcp/connection/closing.h"
 #include "tcp/connection/handshake.h"
@@ -72,6 +73,7 @@ void on_profile_changed(Connection& c, const TcpConfig& before, const Context& c
     if (!after.nagle) c.set(Connection::kNodelay);
   }
   change_pacing(c, before, context);
+  retune_receive_buffer(c, before, context);
   outcome.writable = became_writable(c, context);
   if (!is_synchronized(c)) return;  // the handshake will read the rest
   if (after.delayed_ack == Duration::zero()) acknowledge_now(c);

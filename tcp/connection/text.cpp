@@ -85,16 +85,16 @@ Drop fill_holes(Connection& c, const Text& text, const Context& context, Outcome
   if (filled) {
     ack_whole(c);
   } else {
-    ack_progress(c, bytes_between(text.seq, c.rcv_nxt), context);
+    (void)ack_progress(c, bytes_between(text.seq, c.rcv_nxt), context);
   }
   return Drop::none;
 }
 
 Drop take_in_order(Connection& c, const Text& text, const Context& context, Outcome& outcome) {
-  if (c.receive == kNil) {
+  if (!c.has_receive_state()) {
     outcome.lent = text.bytes;
     c.rcv_nxt += static_cast<std::uint32_t>(text.bytes.size());
-    ack_progress(c, static_cast<std::uint32_t>(text.bytes.size()), context);
+    (void)ack_progress(c, static_cast<std::uint32_t>(text.bytes.size()), context);
     return Drop::none;
   }
   const Drop drop = fill_holes(c, text, context, outcome);
@@ -143,7 +143,7 @@ void process_fin(Connection& c, const Context& context, Outcome& outcome) {
   c.set(Connection::kFinReceived);
   ack_progress_now(c);
   outcome.peer_closed = true;
-  if (c.receive != kNil) {
+  if (c.has_receive_state()) {
     forget_out_of_order(context.stores.receive[c.receive], context.stores);
     release_receive_state_if_empty(c, context);
   }
@@ -174,7 +174,7 @@ Drop take_text(Connection& c, Text text, const Context& context, Outcome& outcom
   if (!may_receive(c.state)) return Drop::tcp_data_after_fin;
   note_twice(c, text.seq, earlier_of(text.end(), c.rcv_nxt), context);
   trim_to_window(c, text);
-  if (c.receive != kNil && !trim_to_fin(context.stores.receive[c.receive], text)) {
+  if (c.has_receive_state() && !trim_to_fin(context.stores.receive[c.receive], text)) {
     return Drop::tcp_data_after_fin;
   }
   if (text.bytes.empty() && !text.fin) {
@@ -191,7 +191,7 @@ Drop take_text(Connection& c, Text text, const Context& context, Outcome& outcom
   Drop drop = Drop::none;
   if (!text.bytes.empty()) drop = take_in_order(c, text, context, outcome);
   const bool fin_is_next = text.fin && c.rcv_nxt == text.end();
-  const bool fin_was_kept = c.receive != kNil && context.stores.receive[c.receive].fin_known &&
+  const bool fin_was_kept = c.has_receive_state() && context.stores.receive[c.receive].fin_known &&
                             context.stores.receive[c.receive].fin == c.rcv_nxt;
   if (drop == Drop::none && (fin_is_next || fin_was_kept)) process_fin(c, context, outcome);
   return drop;

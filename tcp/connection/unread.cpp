@@ -50,17 +50,29 @@ void link_last(ReceiveState& r, Stores& stores, std::uint32_t index) {
 }  // namespace
 
 bool ensure_receive_state(Connection& c, const Context& context) {
-  if (c.receive == kNil) c.receive = context.stores.receive.create();
-  return c.receive != kNil;
+  if (c.has_receive_state()) return true;
+  Stores& stores = context.stores;
+  const std::uint32_t index = stores.receive.create();
+  if (index == kNil) return false;
+  ReceiveState& r = stores.receive[index];
+  r.buffer_bytes = receive_buffer_of(c, stores);
+  r.taken_at = tick_of(context.now);
+  c.receive = index;
+  return true;
+}
+
+void drop_receive_state(Connection& c, Stores& stores) {
+  const std::uint32_t buffer_bytes = stores.receive[c.receive].buffer_bytes;
+  stores.receive.free(c.receive);
+  c.receive = Connection::kNoReceiveState | buffer_bytes;
 }
 
 void release_receive_state_if_empty(Connection& c, const Context& context) {
-  if (c.receive == kNil) return;
+  if (!c.has_receive_state()) return;
   const ReceiveState& r = context.stores.receive[c.receive];
   if (r.unread_bytes != 0 || r.reassembly != kNil || r.twice_owed) return;
   if (r.fin_known && !c.has(Connection::kFinReceived)) return;
-  context.stores.receive.free(c.receive);
-  c.receive = kNil;
+  drop_receive_state(c, context.stores);
 }
 
 std::size_t append_unread(ReceiveState& r, Stores& stores, std::span<const std::byte> bytes) {
@@ -115,7 +127,7 @@ bool park(Connection& c, std::span<const std::byte> bytes, const Context& contex
 }
 
 std::span<const std::byte> front(const Connection& c, const Context& context) {
-  if (c.receive == kNil) return {};
+  if (!c.has_receive_state()) return {};
   const ReceiveState& r = context.stores.receive[c.receive];
   if (r.unread_head == kNil) return {};
   const Chunk& chunk = context.stores.chunks[r.unread_head];
@@ -123,9 +135,10 @@ std::span<const std::byte> front(const Connection& c, const Context& context) {
 }
 
 void take(Connection& c, std::size_t bytes, const Context& context) {
-  if (c.receive == kNil) return;
+  if (!c.has_receive_state()) return;
   Stores& stores = context.stores;
   ReceiveState& r = stores.receive[c.receive];
+  r.taken_at = tick_of(context.now);
   while (bytes != 0 && r.unread_head != kNil) {
     Chunk& chunk = stores.chunks[r.unread_head];
     const auto n = static_cast<std::uint32_t>(std::min<std::size_t>(bytes, chunk.bytes));
@@ -147,7 +160,7 @@ void take(Connection& c, std::size_t bytes, const Context& context) {
 }
 
 std::uint32_t unread_bytes(const Connection& c, const Context& context) {
-  return c.receive == kNil ? 0 : context.stores.receive[c.receive].unread_bytes;
+  return c.has_receive_state() ? context.stores.receive[c.receive].unread_bytes : 0;
 }
 
 }  // namespace millrace::tcp

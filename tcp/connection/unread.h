@@ -14,7 +14,9 @@ namespace millrace::tcp {
 
 /// False if the pool is empty.
 [[nodiscard]] bool ensure_receive_state(Connection& c, const Context& context);
-/// Gives the ReceiveState back if it holds nothing.
+/// Gives the ReceiveState back, which holds nothing; the connection keeps the size of its buffer.
+void drop_receive_state(Connection& c, Stores& stores);
+/// The same if it holds nothing.
 void release_receive_state_if_empty(Connection& c, const Context& context);
 
 /// Copies `bytes` behind what is unread; returns how many found room.

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "tcp/connection/cold.h"
 #include "tcp/endpoint/fast_open_pending.h"
 
 namespace millrace::tcp {
@@ -53,12 +54,23 @@ class Checker {
 constexpr std::int64_t kMostPacing = std::int64_t{1} << 40;  // bytes a second
 constexpr std::int64_t kMaxObjects = std::int64_t{1} << 28;
 
+/// 0 is for a size that changes.
+void check_buffer(Checker& check, std::string field, std::uint32_t fixed, std::uint32_t initial,
+                  std::uint32_t most) {
+  constexpr std::int64_t kLeast = kBlockBytes;
+  constexpr std::int64_t kMost = std::int64_t{1} << 30;
+  if (fixed != 0) return check.range(field, fixed, kLeast, kMost);
+  check.range(field + "_initial", initial, kLeast, kMost);
+  check.range(field + "_max", most, initial, kMost);
+}
+
 void check_fields(Checker& check, const TcpConfig& p) {
   check.range("mtu", p.mtu, 128, 65'535);
   check.range("max_segment", p.max_segment == 0 ? 48 : p.max_segment, 48, 65'495);
   check.range("min_peer_mss", p.min_peer_mss, 48, 1460);
-  check.range("receive_buffer", p.receive_buffer, 2048, std::int64_t{1} << 30);
-  check.range("send_buffer", p.send_buffer, 2048, std::int64_t{1} << 30);
+  check_buffer(check, "receive_buffer", p.receive_buffer, p.receive_buffer_initial,
+               p.receive_buffer_max);
+  check_buffer(check, "send_buffer", p.send_buffer, p.send_buffer_initial, p.send_buffer_max);
   check.range("max_segment_burst", p.max_segment_burst, 0, 65'535);
   check.duration("min_rto", p.min_rto, 1ms, 60s);
   check.duration("max_rto", p.max_rto, p.min_rto, 1h);

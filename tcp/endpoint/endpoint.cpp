@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <new>
 
+#include "tcp/connection/autotune.h"
 #include "tcp/connection/calls.h"
 #include "tcp/connection/loss_recovery.h"
+#include "tcp/connection/receive_window.h"
 #include "tcp/connection/timers.h"
 #include "tcp/endpoint/config_check.h"
 #include "tcp/endpoint/impl.h"
@@ -30,7 +32,8 @@ namespace {
           .rate_logs = RateLogs(std::min(c.max_models, c.max_send_states)),
           .pairs = Pool<AddressPair6>(c.max_ipv6_pairs),
           .fast_open = {.keys = FastOpenKeys(c.secrets.fast_open),
-                        .paths = FastOpenPaths(c.max_fast_open_paths, c.secrets.table)}};
+                        .paths = FastOpenPaths(c.max_fast_open_paths, c.secrets.table)},
+          .rounds = ReceiveRounds(c.max_receive_states)};
 }
 
 template <typename T>
@@ -117,6 +120,8 @@ namespace {
   s.ecn = c.has(Connection::kEcn);
   s.congestion = context.config.congestion;
   s.profile = c.profile;
+  s.receive_buffer_bytes = receive_buffer_of(c, context.stores);
+  s.send_buffer_bytes = send_buffer_of(c, context.config);
   if (c.send != kNil) {
     const SendState& st = context.stores.send[c.send];
     s.unanswered = st.unanswered;
@@ -183,6 +188,7 @@ Endpoint::Memory Endpoint::memory() const {
       std::min<std::uint64_t>(e.index.reserved_bytes(), entries * kPageBytes));
   add(e.half_open.reserved_bytes(), e.half_open.touched_bytes());
   add(e.time_wait.reserved_bytes(), e.time_wait.touched_bytes());
+  add(e.stores.rounds.reserved_bytes(), e.stores.rounds.touched_bytes());
   add(e.replies.reserved_bytes(), e.replies.touched_bytes());
   add(e.dirty.reserved_bytes(), e.dirty.touched_bytes());
   add(e.lingering.reserved_bytes(), e.lingering.touched_bytes());

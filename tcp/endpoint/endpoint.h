@@ -116,8 +116,10 @@ struct ConnectionStatus {
   std::uint32_t flight_bytes = 0;
   LossFigures loss;
   std::uint32_t unsent_bytes = 0;
-  std::uint32_t unacked_bytes = 0;  // queued, sent or not
-  std::uint32_t unread_bytes = 0;   // lent and not consumed included
+  std::uint32_t unacked_bytes = 0;         // queued, sent or not
+  std::uint32_t unread_bytes = 0;          // lent and not consumed included
+  std::uint32_t receive_buffer_bytes = 0;  // as large as they are now
+  std::uint32_t send_buffer_bytes = 0;
   bool timestamps = false, sack = false, window_scaling = false, ecn = false;
   CongestionAlgorithm congestion{};
   std::uint8_t profile = 0;

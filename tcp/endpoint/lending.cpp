@@ -149,7 +149,7 @@ void take_what_was_consumed(EndpointImpl& e) {
 /// A data event that has nothing left: an application that goes on gets what comes next.
 void show_next(EndpointImpl& e, const Event& event) {
   const Connection* c = e.resolve(event.connection);
-  if (c == nullptr || c->receive == kNil || !is_readable(*c)) return;
+  if (c == nullptr || !c->has_receive_state() || !is_readable(*c)) return;
   show_unread(e, event.connection.index, *c);
 }
 
@@ -203,7 +203,7 @@ void withdraw_unread(EndpointImpl& e, std::uint32_t index) {
 
 bool stop_reading(EndpointImpl& e, std::uint32_t index, Connection& c) {
   if (!may_have_data(e, index)) return false;
-  if (c.receive != kNil) take_all_deferred(e, index, c);
+  if (c.has_receive_state()) take_all_deferred(e, index, c);
   if (!may_have_data_ahead(e, index)) return false;
   bool was_left = false;
   for (std::size_t i = e.data_cursor; i < e.events.size(); ++i) {
@@ -215,7 +215,7 @@ bool stop_reading(EndpointImpl& e, std::uint32_t index, Connection& c) {
 }
 
 std::size_t unconsumed_bytes(EndpointImpl& e, std::uint32_t index, const Connection& c) {
-  const std::size_t unread = c.receive == kNil ? 0 : unread_bytes(c, e.context_of(c));
+  const std::size_t unread = unread_bytes(c, e.context_of(c));
   if (!may_have_data(e, index)) return unread;
   std::size_t lent = 0;
   for (std::size_t i = e.data_cursor; i < e.events.size(); ++i) {
@@ -226,7 +226,7 @@ std::size_t unconsumed_bytes(EndpointImpl& e, std::uint32_t index, const Connect
 
 bool has_unconsumed(EndpointImpl& e, std::uint32_t index, const Connection& c) {
   if (has_shown_left(e, index)) return true;
-  if (c.receive == kNil) return false;
+  if (!c.has_receive_state()) return false;
   const std::size_t deferred = may_have_data(e, index) ? deferred_bytes(e, index) : 0;
   return unread_bytes(c, e.context_of(c)) > deferred;
 }
@@ -241,7 +241,7 @@ bool consume_whole(EndpointImpl& e, ConnectionId id, std::size_t bytes) {
   if (event.connection != id || event.bytes.size() != bytes || consumed != 0) return false;
   if (event.listener.index != kLent) return false;
   const Connection& c = e.connections[id.index];
-  if (c.has(Connection::kFinReceived) || c.receive != kNil || bytes == 0) return false;
+  if (c.has(Connection::kFinReceived) || c.has_receive_state() || bytes == 0) return false;
   consumed = static_cast<std::uint32_t>(bytes);
   ++e.data_cursor;
   return true;
@@ -253,7 +253,7 @@ bool consume_whole(EndpointImpl& e, ConnectionId id, std::size_t bytes) {
                                      std::size_t bytes) {
   std::size_t left = consume_shown(e, index, c, bytes);
   if (!is_readable(c)) return;
-  if (left != 0 && c.receive != kNil) {
+  if (left != 0 && c.has_receive_state()) {
     take_all_deferred(e, index, c);
     const std::size_t taken = std::min<std::size_t>(left, unread_bytes(c, e.context_of(c)));
     if (taken != 0) take_unread(e, index, c, taken);
@@ -275,7 +275,7 @@ std::span<const std::byte> readable_bytes(EndpointImpl& e, std::uint32_t index, 
     }
   }
   if (!is_readable(c)) return {};
-  if (c.receive == kNil) return {};
+  if (!c.has_receive_state()) return {};
   take_all_deferred(e, index, c);
   if (may_have_data(e, index)) {
     for (Event& event : e.events.all()) {

@@ -52,7 +52,7 @@ void tell_application(EndpointImpl& e, std::uint32_t index, const Connection& c,
 
 void discard_connection(EndpointImpl& e, std::uint32_t index) {
   Connection& c = e.connections[index];
-  if (c.receive != kNil || c.send != kNil || c.congestion.words[3] == kModelTag) {
+  if (c.has_receive_state() || c.send != kNil || c.congestion.words[3] == kModelTag) {
     release_cold(c, e.context_of(c));
   }
   if (c.has(Connection::kIpv6)) e.stores.pairs.free(c.tuple.local);
@@ -121,7 +121,7 @@ void announce(EndpointImpl& e, std::uint32_t index, Connection& c, CloseReason r
   if (c.state == State::closed) --e.states.of(State::closed);
   set_ending(c, Ending::announced);
   // Bytes that are still shown stay until settle(); after a reset they are gone already.
-  if (c.receive == kNil) withdraw_unread(e, index);
+  if (!c.has_receive_state()) withdraw_unread(e, index);
   e.events.add(e.id_of(index, c), c.user, EventKind::closed).reason = reason;
   ++e.closed_events;
 }

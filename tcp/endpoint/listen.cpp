@@ -9,6 +9,7 @@
 
 #include "tcp/connection/ecn.h"
 #include "tcp/connection/input.h"
+#include "tcp/connection/receive_window.h"
 #include "tcp/endpoint/cookie_open.h"
 #include "tcp/endpoint/fast_open_accept.h"
 #include "tcp/endpoint/lifecycle.h"
@@ -119,9 +120,7 @@ Drop on_reset(EndpointImpl& e, EntryRef ref, std::uint64_t hash, const FourTuple
 
 }  // namespace
 
-std::uint32_t offered_window(const TcpConfig& config) {
-  return std::min<std::uint32_t>(config.receive_buffer, 0xffff);
-}
+std::uint32_t offered_window(const TcpConfig& config) { return syn_window(config); }
 
 bool send_syn_ack(EndpointImpl& e, const FourTuple& tuple, const TcpConfig& config,
                   const SynAck& what) {

@@ -38,7 +38,7 @@ namespace {
 /// False if the connection moved to a profile with another scale after its handshake. Its window
 /// then reads as less than it is.
 [[nodiscard]] bool scale_is_of_profile(const EndpointImpl& e, const Connection& c) {
-  return c.our_scale() == scale_for(e.profile(c.profile).receive_buffer);
+  return c.our_scale() == our_scale(e.profile(c.profile));
 }
 
 [[nodiscard]] TimeWaitState state_of(const EndpointImpl& e, const Connection& c) {
@@ -58,7 +58,7 @@ namespace {
 
 /// Our scale follows from the profile; the entry knows only whether it was agreed on.
 [[nodiscard]] int scale_of(const EndpointImpl& e, const TimeWaitState& s) {
-  return s.has(TimeWaitState::kScaled) ? scale_for(e.profile(s.profile).receive_buffer) : 0;
+  return s.has(TimeWaitState::kScaled) ? our_scale(e.profile(s.profile)) : 0;
 }
 
 void send_ack(EndpointImpl& e, const FourTuple& tuple, const TimeWaitState& s,

@@ -45,6 +45,9 @@ MISTAKES = [
     (["serve", "--listen", "http"],
      "--listen: 'http' is not a port: expected a whole number from 1 to 65535; try 80"),
     (["serve", "--mtu", "100"], "--mtu: 100 is out of range: expected 576 to 9216; try 576"),
+    (["serve", "--receive-buffer", "1MiB-64KiB"],
+     "--receive-buffer: '1MiB-64KiB' is not a buffer size, or two with a dash: expected 2KiB to "
+     "1GiB, the smaller first; try 64KiB-6MiB"),
     (["serve", "--two-msl", "300s"],
      "--two-msl: 300s is out of range: expected 0s to 240s; try 240s"),
     (["serve", "--time-wait-reuse", "timestmap"],

@@ -64,16 +64,18 @@ std::vector<std::byte> Forger::everything(std::uint32_t index) const {
   c.acks_owed = 0;
   c.challenge_when = 0;
   tcp::ReceiveState r;
-  if (c.receive != kNil) {
+  if (c.has_receive_state()) {
     r = impl_.stores.receive[c.receive];
     const bool nothing_else = r.unread_bytes == 0 && r.reassembly == kNil && !r.fin_known;
-    if (r.twice_owed && nothing_else) c.receive = kNil;
+    if (r.twice_owed && nothing_else) {
+      c.receive = Connection::kNoReceiveState | r.buffer_bytes;
+    }
     r.twice_owed = false;
     r.twice = {};
   }
   append(all, c);
   if (c.send != kNil) append(all, impl_.stores.send[c.send]);
-  if (c.receive == kNil) return all;
+  if (!c.has_receive_state()) return all;
   append(all, r);
   if (r.reassembly != kNil) append(all, impl_.stores.blocks[r.reassembly]);
   return all;

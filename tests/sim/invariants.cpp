@@ -248,7 +248,7 @@ std::string Invariants::check_loss(const Connection& c, const Seen& seen) const 
 
 /// Ranges are sorted, apart from each other, between RCV.NXT and the edge, and each has its pages.
 std::string Invariants::check_reassembly(const Connection& c) const {
-  if (c.receive == kNil || impl_.stores.receive[c.receive].reassembly == kNil) return {};
+  if (!c.has_receive_state() || impl_.stores.receive[c.receive].reassembly == kNil) return {};
   const tcp::ReceiveState& r = impl_.stores.receive[c.receive];
   const auto* q =
       reinterpret_cast<const tcp::Reassembly*>(impl_.stores.blocks[r.reassembly].bytes.data());

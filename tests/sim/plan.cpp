@@ -203,6 +203,32 @@ void draw_pacing(Plan& p) {
   }
 }
 
+/// Buffers that follow the transfer, from small ones to more than the usual. Numbers of its own
+/// again.
+void draw_buffers(Plan& p) {
+  Random r(p.seed ^ 0x6275'6600);
+  for (EndPlan& e : p.end) {
+    if (r.chance(0.5)) {
+      e.tcp.receive_buffer = 0;
+      e.tcp.receive_buffer_initial = static_cast<std::uint32_t>(r.magnitude(2'048, 65'536));
+      e.tcp.receive_buffer_max =
+          e.tcp.receive_buffer_initial + static_cast<std::uint32_t>(r.magnitude(1, 4'194'304));
+    }
+    if (r.chance(0.5)) {
+      e.tcp.send_buffer = 0;
+      e.tcp.send_buffer_initial = static_cast<std::uint32_t>(r.magnitude(2'048, 65'536));
+      e.tcp.send_buffer_max =
+          e.tcp.send_buffer_initial + static_cast<std::uint32_t>(r.magnitude(1, 4'194'304));
+    }
+  }
+}
+
+/// "8192", or "4096 to 65536".
+std::string buffer_name(std::uint32_t fixed, std::uint32_t initial, std::uint32_t most) {
+  if (fixed != 0) return std::to_string(fixed);
+  return std::to_string(initial) + " to " + std::to_string(most);
+}
+
 }  // namespace
 
 Duration Fault::length() const {
@@ -272,6 +298,7 @@ Plan make_plan(std::uint64_t seed) {
     if (r.chance(0.2)) e.backlog = static_cast<std::uint32_t>(r.magnitude(1, 64));
   }
   draw_ecn(p);
+  draw_buffers(p);
   draw_congestion(p);
   draw_fast_open(p);
   draw_cookies(p);
@@ -293,8 +320,10 @@ std::string Plan::describe() const {
         << tcp::congestion_name(e.tcp.congestion) << ", ts " << e.tcp.timestamps << ", ws "
         << e.tcp.window_scaling << ", sack " << e.tcp.sack << ", fast open " << e.tcp.fast_open
         << ", cookies " << static_cast<int>(e.tcp.syn_cookies) << ", backlog " << e.backlog
-        << ", buffers " << e.tcp.receive_buffer << "/" << e.tcp.send_buffer << ", delack "
-        << to_us(e.tcp.delayed_ack) << " us, nagle " << e.tcp.nagle << ", 2msl "
+        << ", buffers "
+        << buffer_name(e.tcp.receive_buffer, e.tcp.receive_buffer_initial, e.tcp.receive_buffer_max)
+        << "/" << buffer_name(e.tcp.send_buffer, e.tcp.send_buffer_initial, e.tcp.send_buffer_max)
+        << ", delack " << to_us(e.tcp.delayed_ack) << " us, nagle " << e.tcp.nagle << ", 2msl "
         << to_us(e.tcp.two_msl) << " us, burst " << e.tcp.max_segment_burst << ", tx_checksum "
         << e.tx_checksum << ", tso " << e.tx_tso << ", rx_checksums " << e.rx_checksums
         << ", pieces " << e.rx_piece_bytes << ", hold " << e.hold_tx_frames << ", scarcity "

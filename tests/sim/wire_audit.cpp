@@ -247,6 +247,11 @@ void WireAudit::hear_ack(const Look& look, bool whole) {
   if (moved) own.offered = edge;
   if (whole && (after(edge, own.sure) || !own.certain)) own.sure = edge;
   if (whole) own.certain = true;
+  if (!own.believing || !before(s.seq, own.wl1)) {
+    own.believing = true;
+    own.believed = edge;
+    own.wl1 = s.seq;
+  }
   own.timeouts = 0;
   own.alone = false;
   hear_sack(look, whole);

@@ -73,7 +73,8 @@ class WireAudit {
   struct Sent {
     tcp::Seq from, to;
     Instant at;
-    tcp::Seq offered, sure;  // the edge at that time
+    tcp::Seq offered, sure;  // the edge at that time,
+    tcp::Seq believed;       // and the one that the end went by
   };
   struct Told {
     tcp::SackBlock block;
@@ -113,6 +114,9 @@ class WireAudit {
     tcp::Seq una, offered;
     tcp::Seq sure;  // the latest edge that it must have heard
     bool certain = false;
+    // Segments that overtook others keep these from updating the window (SND.WL1).
+    tcp::Seq believed, wl1;
+    bool believing = false;
     ByteSet arrived;  // of the peer's stream
     unsigned duplicates = 0, syns_heard = 0;
     bool strayed = false;

@@ -69,11 +69,13 @@ void WireAudit::check_edge(const Look& look) {
                               number(unit));
   }
   const std::int32_t step = distance(look.own.edge, edge);
-  const std::uint32_t buffer = config(look.side).receive_buffer;
+  const std::uint32_t buffer = tcp::initial_receive_buffer(config(look.side));
   const std::uint32_t full = worthy_payload(look);
   const auto worthwhile = static_cast<std::int32_t>(std::min(buffer / 2, full));
   const bool clamped = own.clamped || s.window == 0xffff;
-  if (step >= static_cast<std::int32_t>(2 * unit) && step < worthwhile && !clamped && calm_) {
+  // A SYN sent again names its window to the byte, after segments that could not.
+  const auto silly = std::int32_t{2} << scale(look.own, look.peer);
+  if (step >= silly && step < worthwhile && !clamped && calm_) {
     complain(look, "W2: the window opens by " + number(static_cast<std::uint64_t>(step)) +
                        ", which is silly");
   }
@@ -295,7 +297,8 @@ void WireAudit::check_again(const Look& look) {
   if (last == own.flight.rend()) return;
   const Duration gap = look.now - last->at;
   if (sack && own.has_delivered && own.delivered >= last->at) return;  // RACK has seen it lost
-  const bool opened = own.offered != last->offered || own.sure != last->sure;
+  const bool opened =
+      own.offered != last->offered || own.sure != last->sure || own.believed != last->believed;
   const bool recovering = own.recovering && before(own.una, own.recover);
   own.recovering = true;
   own.recover = own.nxt;
@@ -382,7 +385,7 @@ void WireAudit::note_sent(const Look& look) {
     own.fin = true;
     own.fin_end = end;
   }
-  own.flight.push_back({s.seq, end, look.now, own.offered, own.sure});
+  own.flight.push_back({s.seq, end, look.now, own.offered, own.sure, own.believed});
   own.nxt = tcp::later_of(own.nxt, end);
 }
 

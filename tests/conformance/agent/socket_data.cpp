@@ -143,7 +143,9 @@ short Sockets::poll_events(const Socket& s) const {
   if (no_more && s.shut_write) bits |= POLLHUP;
   if (unread(s) != 0) bits |= kReadable;
   // A third of the buffer is what a writable event waits for, too.
-  if (s.shut_write || endpoint_.send_space(s.connection) >= s.config.send_buffer / 3) {
+  const auto status = endpoint_.status(s.connection);
+  if (s.shut_write || !status ||
+      endpoint_.send_space(s.connection) >= status->send_buffer_bytes / 3) {
     bits |= kWritable;
   }
   if (s.error != 0) bits |= POLLERR;

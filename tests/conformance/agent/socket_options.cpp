@@ -45,7 +45,16 @@ constexpr std::int32_t kMostKeepalive = 32'767;  // seconds
   return s.config.max_segment != 0 ? s.config.max_segment : 536;
 }
 
-[[nodiscard]] std::optional<std::int32_t> socket_level(const Socket& s, int name) {
+/// A buffer as large as it is now, or as it will begin.
+[[nodiscard]] std::int32_t buffer_of(const Socket& s, const tcp::Endpoint& endpoint,
+                                     std::uint32_t tcp::ConnectionStatus::*now,
+                                     std::uint32_t initial) {
+  const auto status = endpoint.status(s.connection);
+  return static_cast<std::int32_t>(status ? (*status).*now : initial);
+}
+
+[[nodiscard]] std::optional<std::int32_t> socket_level(const Socket& s, int name,
+                                                       const tcp::Endpoint& endpoint) {
   switch (name) {
     case SO_TYPE:
       return SOCK_STREAM;
@@ -60,9 +69,12 @@ constexpr std::int32_t kMostKeepalive = 32'767;  // seconds
     case SO_KEEPALIVE:
       return s.config.keepalive ? 1 : 0;
     case SO_RCVBUF:
-      return static_cast<std::int32_t>(s.config.receive_buffer);
+      return buffer_of(s, endpoint, &tcp::ConnectionStatus::receive_buffer_bytes,
+                       tcp::initial_receive_buffer(s.config));
     case SO_SNDBUF:
-      return static_cast<std::int32_t>(s.config.send_buffer);
+      return buffer_of(
+          s, endpoint, &tcp::ConnectionStatus::send_buffer_bytes,
+          s.config.send_buffer != 0 ? s.config.send_buffer : s.config.send_buffer_initial);
     default:
       return std::nullopt;
   }
@@ -205,7 +217,7 @@ Sockets::Attempt Sockets::get_option(Socket& s, const RequestHeader& q) {
   }
   std::optional<std::int32_t> value;
   if (q.a == SOL_SOCKET) {
-    value = q.b == SO_ERROR ? take_error(s) : socket_level(s, q.b);
+    value = q.b == SO_ERROR ? take_error(s) : socket_level(s, q.b, endpoint_);
   } else if (q.a == IPPROTO_TCP) {
     value = q.b == TCP_MAXSEG ? segment_of(s, endpoint_) : tcp_level(s, q.b);
   } else if (q.a == IPPROTO_IPV6 && q.b == IPV6_V6ONLY && s.family == AF_INET6) {

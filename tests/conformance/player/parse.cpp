@@ -320,9 +320,10 @@ void parse_state(Words& words, Step& step) {
   words.fail("a state of RFC 9293, such as SYN-RECEIVED");
 }
 
-constexpr std::array<std::string_view, 17> kFields{
-    "cwnd", "ssthresh", "rto",  "srtt",   "rttvar", "mss",    "snd_wnd", "rcv_wnd",   "flight",
-    "pipe", "sacked",   "lost", "resent", "unsent", "unread", "sack",    "timestamps"};
+constexpr std::array<std::string_view, 19> kFields{
+    "cwnd",    "ssthresh",       "rto",         "srtt",   "rttvar", "mss",    "snd_wnd",
+    "rcv_wnd", "receive_buffer", "send_buffer", "flight", "pipe",   "sacked", "lost",
+    "resent",  "unsent",         "unread",      "sack",   "timestamps"};
 
 void parse_check(Words& words, Step& step) {
   step.kind = Kind::check;

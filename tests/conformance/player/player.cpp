@@ -630,7 +630,7 @@ class Player {
 
   [[nodiscard]] static std::uint64_t field(const tcp::ConnectionStatus& s,
                                            const std::string& name) {
-    const std::array<std::pair<std::string_view, std::uint64_t>, 17> fields{{
+    const std::array<std::pair<std::string_view, std::uint64_t>, 19> fields{{
         {"cwnd", s.cwnd_bytes},
         {"ssthresh", s.ssthresh_bytes},
         {"rto", s.rto_us},
@@ -639,6 +639,8 @@ class Player {
         {"mss", s.mss},
         {"snd_wnd", s.snd_wnd_bytes},
         {"rcv_wnd", s.rcv_wnd_bytes},
+        {"receive_buffer", s.receive_buffer_bytes},
+        {"send_buffer", s.send_buffer_bytes},
         {"flight", s.flight_bytes},
         {"pipe", s.loss.pipe},
         {"sacked", s.loss.sacked},

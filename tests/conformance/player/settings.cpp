@@ -54,6 +54,14 @@ constexpr std::array kNumbers{
       profile(s).receive_buffer = static_cast<std::uint32_t>(n); }},
     NumberSetting{"send_buffer", 1 << 30, [](Script& s, std::int64_t n) {
       profile(s).send_buffer = static_cast<std::uint32_t>(n); }},
+    NumberSetting{"receive_buffer_initial", 1 << 30, [](Script& s, std::int64_t n) {
+      profile(s).receive_buffer_initial = static_cast<std::uint32_t>(n); }},
+    NumberSetting{"receive_buffer_max", 1 << 30, [](Script& s, std::int64_t n) {
+      profile(s).receive_buffer_max = static_cast<std::uint32_t>(n); }},
+    NumberSetting{"send_buffer_initial", 1 << 30, [](Script& s, std::int64_t n) {
+      profile(s).send_buffer_initial = static_cast<std::uint32_t>(n); }},
+    NumberSetting{"send_buffer_max", 1 << 30, [](Script& s, std::int64_t n) {
+      profile(s).send_buffer_max = static_cast<std::uint32_t>(n); }},
     NumberSetting{"reassembly_bytes", 1 << 30, [](Script& s, std::int64_t n) {
       profile(s).reassembly_bytes = static_cast<std::uint32_t>(n); }},
     NumberSetting{"syn_retries", 255, [](Script& s, std::int64_t n) {

@@ -84,7 +84,7 @@ void Host::establish(const HostSetup& setup) {
   h.window_scaling = setup.window_scaling;
   h.ecn = setup.ecn;
   h.peer_scale = setup.peer_scale;
-  h.our_scale = setup.window_scaling ? scale_for(config.receive_buffer) : std::uint8_t{0};
+  h.our_scale = setup.window_scaling ? our_scale(config) : std::uint8_t{0};
   h.ts_recent = setup.ts_recent;
   h.rtt_us = setup.rtt_us;
   tcp::establish(c, h, context());
@@ -281,7 +281,7 @@ void Host::check_invariants() {
     last_rcv_nxt_ = c.rcv_nxt;
     last_rcv_adv_ = c.rcv_adv;
   }
-  if (c.receive != kNil && receive().reassembly != kNil) {  // 5
+  if (c.has_receive_state() && receive().reassembly != kNil) {  // 5
     const Reassembly& q = reassembly_of(receive(), stores);
     EXPECT_GT(q.range_count, 0U);
     EXPECT_LE(q.range_count, kMaxRanges);

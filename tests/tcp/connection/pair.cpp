@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "tcp/connection/receive_window.h"
+
 namespace millrace::tcp::test {
 
 Pair::Pair(const TcpConfig& config, const TcpConfig& of_b) : a(config), b(of_b) {}
@@ -18,8 +20,8 @@ void Pair::establish(Seq iss_a, Seq iss_b, bool ipv6) {
     HostSetup s;
     s.iss = iss;
     s.irs = irs;
-    s.snd_wnd = std::min(other.config.receive_buffer, 0xffffU);
-    s.rcv_wnd = std::min(self.config.receive_buffer, 0xffffU);
+    s.snd_wnd = syn_window(other.config);
+    s.rcv_wnd = syn_window(self.config);
     s.peer_mss = h.peer_mss;
     s.peer_scale = h.peer_scale;
     s.timestamps = h.timestamps;

@@ -32,8 +32,15 @@ TEST(Send, SmallWritesShareABlock) {
   EXPECT_TRUE(sent == all);
 }
 
+// Enough for all that a test writes.
+TcpConfig large_queue() {
+  TcpConfig config;
+  config.send_buffer = 262'144;
+  return config;
+}
+
 TEST(Send, LastingMemoryIsReferredTo) {
-  Host h = established();
+  Host h = established(large_queue());
   static const std::string kPage = pattern(100'000);
   EXPECT_EQ(h.write(kPage, false), 100'000U);
   EXPECT_EQ(h.stores.blocks.live(), 0U);
@@ -44,7 +51,7 @@ TEST(Send, LastingMemoryIsReferredTo) {
 }
 
 TEST(Send, MixesBothInOrder) {
-  Pair p;
+  Pair p(large_queue());
   p.establish();
   static const std::string kLasting = pattern(3000);
   std::string all;

@@ -48,7 +48,8 @@ TcpConfig config_of(std::uint32_t seed) {
   config.timestamps = seed % 2 == 0;
   config.window_scaling = seed % 3 != 0;
   config.nagle = seed % 5 != 0;
-  config.receive_buffer = seed % 4 == 0 ? 4'000 : 262'144;
+  config.receive_buffer = seed % 4 == 0 ? 4'000 : 0;
+  if (seed % 10 == 1) config.receive_buffer_initial = 3'000;
   if (seed % 7 == 0) config.keepalive = true;
   config.keepalive_idle = 500ms;
   if (seed % 6 == 0) config.delayed_ack = Duration::zero();

@@ -208,6 +208,9 @@ TEST_P(EndpointTest, ABulkSenderDoesNotStarveOthers) {
   const auto bulk = net.open();
   const auto small = net.open();
   const std::string bytes(200'000, 'b');
+  TcpConfig large = *net.client->settings(bulk.client);
+  large.send_buffer = 262'144;
+  ASSERT_TRUE(net.client->configure(bulk.client, large).ok());
   // A first exchange opens the congestion window.
   ASSERT_GT(net.client->send(bulk.client, as_bytes(bytes), Lifetime::fixed), 100'000u);
   net.exchange();
