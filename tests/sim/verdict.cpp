@@ -124,7 +124,8 @@ bool Simulation::silence_is_right(std::size_t index, int side) const {
   const bool refuses = there.scarcity > 0 || (!t.connected && there.backlog < 4096);
   const bool faultless = plan_.faults.empty();
   // An end that is opening may hear the peer's SYN again and again while its own answers are lost.
-  if (t.over - (refuses || !t.connected ? progress : heard) < kLeastSilence) return false;
+  const Instant since = refuses || !t.connected ? progress : heard;
+  if (t.over - since + leapt(side, since, t.over) < kLeastSilence) return false;
   if (faultless && !refuses && t.connected && audit_->tries(index, side) < kLeastTries)
     return false;
   const bool peer_is_there =

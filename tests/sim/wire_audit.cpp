@@ -213,7 +213,11 @@ void WireAudit::note_finished(const Look& look) {
   Way& own = look.own;
   if (!own.fin || !look.peer.fin || own.finished != Instant{}) return;
   const std::uint32_t all = bytes_between(look.peer.iss, look.peer.fin_end);
-  if (own.una == own.fin_end && own.arrived.whole() == all) own.finished = look.now;
+  if (own.una != own.fin_end || own.arrived.whole() != all) return;
+  own.finished = look.now;
+  // LAST-ACK is over with the ACK of the FIN (RFC 9293 §3.10.7.4): nobody is left to answer what
+  // came again before it in the same burst.
+  if (own.closes_last) own.answer_by = own.full_by = Instant::max();
 }
 
 /// Frames of this end may have waited for the neighbour's address since `then`, or been lost so.

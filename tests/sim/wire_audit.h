@@ -87,6 +87,7 @@ class WireAudit {
     tcp::Seq iss, nxt;
     tcp::Options syn;
     bool fin = false;
+    bool closes_last = false;  // its FIN acknowledged the peer's: LAST-ACK
     tcp::Seq fin_end;
     bool acking = false;
     tcp::Seq last_ack, edge;

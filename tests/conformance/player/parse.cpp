@@ -321,8 +321,8 @@ void parse_state(Words& words, Step& step) {
 }
 
 constexpr std::array<std::string_view, 19> kFields{
-    "cwnd",    "ssthresh",       "rto",         "srtt",   "rttvar", "mss",    "snd_wnd",
-    "rcv_wnd", "receive_buffer", "send_buffer", "flight", "pipe",   "sacked", "lost",
+    "cwnd",    "ssthresh",       "rto",         "srtt",   "rttvar",    "mss",    "snd_wnd",
+    "rcv_wnd", "receive_buffer", "send_buffer", "flight", "pipe",      "sacked", "lost",
     "resent",  "unsent",         "unread",      "sack",   "timestamps"};
 
 void parse_check(Words& words, Step& step) {

@@ -445,6 +445,8 @@ TEST_P(SocketCalls, ClosingWithUnreadBytesResets) {
 
 TEST_P(SocketCalls, SendBlocksWhileThereIsNoRoom) {
   const Ends e = connected();
+  expect_good(0, Call::setsockopt, e.client, SOL_SOCKET, SO_SNDBUF, 0, raw(262'144));
+  expect_good(1, Call::setsockopt, e.server, SOL_SOCKET, SO_RCVBUF, 0, raw(262'144));
   const std::string much(180'000, 'm');
   for (int i = 0; i < 2; ++i) {
     begin(0, Call::send, e.client, 0, 0, 0, bytes_of(much));
@@ -471,6 +473,27 @@ TEST_P(SocketCalls, SendBlocksWhileThereIsNoRoom) {
   pair.pass(1s);
   EXPECT_EQ(take(0, 2)->value, 180'000);
   EXPECT_EQ(amount(0, e.client, SIOCOUTQ), 0);
+}
+
+TEST_P(SocketCalls, BuffersGrowUntilTheyAreFixed) {
+  const Ends e = connected();
+  EXPECT_EQ(option(0, e.client, SOL_SOCKET, SO_SNDBUF), 65'536);
+  EXPECT_EQ(option(1, e.server, SOL_SOCKET, SO_RCVBUF), 65'536);
+  const std::string much(400'000, 'm');
+  begin(0, Call::send, e.client, 0, 0, 0, bytes_of(much));
+  std::size_t got = 0;
+  while (got < much.size()) {
+    const std::size_t n = recv(1, e.server, 100'000).size();
+    ASSERT_NE(n, 0u);
+    got += n;
+  }
+  EXPECT_EQ(take(0)->value, 400'000);
+  EXPECT_GT(option(0, e.client, SOL_SOCKET, SO_SNDBUF), 65'536);
+  EXPECT_GT(option(1, e.server, SOL_SOCKET, SO_RCVBUF), 65'536);
+  expect_good(0, Call::setsockopt, e.client, SOL_SOCKET, SO_SNDBUF, 0, raw(20'000));
+  expect_good(1, Call::setsockopt, e.server, SOL_SOCKET, SO_RCVBUF, 0, raw(30'000));
+  EXPECT_EQ(option(0, e.client, SOL_SOCKET, SO_SNDBUF), 20'000);
+  EXPECT_EQ(option(1, e.server, SOL_SOCKET, SO_RCVBUF), 30'000);
 }
 
 TEST_P(SocketCalls, OptionsAreKeptAndReachTcp) {
