@@ -44,8 +44,9 @@ struct TcpConfig {
   std::uint32_t send_buffer = 0;
   std::uint32_t send_buffer_initial = 65'536;
   std::uint32_t send_buffer_max = 4'194'304;
-  std::uint32_t reassembly_bytes = 65536;  // memory that out-of-order data of a connection may hold
-  std::uint32_t max_segment_burst = 0;     // payload bytes per SegmentOut (TSO); 0: one segment
+  // Memory that out-of-order data of a connection may hold; 0: as much as its receive buffer has.
+  std::uint32_t reassembly_bytes = 0;
+  std::uint32_t max_segment_burst = 0;  // payload bytes per SegmentOut (TSO); 0: one segment
 
   // Retransmission (RFC 6298).
   Duration initial_rto = 1s;

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
+#include "tcp/connection/autotune.h"
 #include "tcp/connection/send_queue.h"
 #include "tcp/connection/unread.h"
 
@@ -18,7 +20,9 @@ constexpr int kPageShift = 11;
 static_assert((std::size_t{1} << kPageShift) == kBlockBytes);
 
 using Range = Reassembly::Range;
-using Page = Reassembly::Page;
+using Table = Reassembly::Table;
+using TablePages = std::array<std::uint32_t, kTablePages>;
+static_assert(sizeof(TablePages) == sizeof(Block));
 
 [[nodiscard]] std::uint32_t page_number(Seq s) { return s.raw() >> kPageShift; }
 [[nodiscard]] std::uint32_t page_offset(Seq s) { return s.raw() & (kBlockBytes - 1); }
@@ -27,17 +31,61 @@ using Page = Reassembly::Page;
   return s + (static_cast<std::uint32_t>(kBlockBytes) - page_offset(s));
 }
 
-[[nodiscard]] Page* find_page(Reassembly& q, std::uint32_t number) {
-  for (std::uint32_t i = 0; i < q.page_count; ++i) {
-    if (q.pages[i].number == number) return &q.pages[i];
-  }
-  return nullptr;
+[[nodiscard]] std::uint16_t table_number(std::uint32_t page) {
+  return static_cast<std::uint16_t>(page / kTablePages);
+}
+[[nodiscard]] Table& table_place(Reassembly& q, std::uint32_t page) {
+  return q.tables[table_number(page) % kMaxTables];
+}
+[[nodiscard]] bool is_of(const Table& t, std::uint32_t page) {
+  return t.block != kNil && t.number == table_number(page);
+}
+[[nodiscard]] std::uint32_t& entry_of(const Table& t, Stores& stores, std::uint32_t page) {
+  auto& pages = *std::launder(reinterpret_cast<TablePages*>(stores.blocks[t.block].bytes.data()));
+  return pages[page % kTablePages];
 }
 
-[[nodiscard]] std::uint32_t page_limit(const ReceiveState& r, const TcpConfig& config) {
+// The block of a page, kNil if it has none.
+[[nodiscard]] std::uint32_t find_page(Reassembly& q, Stores& stores, std::uint32_t page) {
+  const Table& t = table_place(q, page);
+  return is_of(t, page) ? entry_of(t, stores, page) : kNil;
+}
+
+// A page that has none gets a block. The pool has enough, and the place of the table is free.
+void add_page(Reassembly& q, Stores& stores, std::uint32_t page) {
+  Table& t = table_place(q, page);
+  if (t.block == kNil) {
+    t = {stores.blocks.create(), table_number(page), 0};
+    auto* pages = new (stores.blocks[t.block].bytes.data()) TablePages;
+    pages->fill(kNil);
+  }
+  entry_of(t, stores, page) = stores.blocks.create();
+  ++t.used;
+  ++q.page_count;
+}
+
+// Takes a page out of its table; its block is the caller's.
+std::uint32_t remove_page(Reassembly& q, Stores& stores, std::uint32_t page) {
+  Table& t = table_place(q, page);
+  const std::uint32_t block = std::exchange(entry_of(t, stores, page), kNil);
+  --q.page_count;
+  if (--t.used == 0) {
+    stores.blocks.free(t.block);
+    t.block = kNil;
+  }
+  return block;
+}
+
+// As many as the receive buffer has, if nothing says less. While memory is short it is what a
+// buffer that nothing was measured of may hold.
+[[nodiscard]] std::uint32_t page_limit(const ReceiveState& r, const Context& context) {
+  constexpr std::uint32_t kShortBytes = 65'536;
+  const std::uint32_t configured = context.config.reassembly_bytes;
+  std::uint32_t bytes = r.buffer_bytes;
+  if (configured != 0) bytes = std::min(bytes, configured);
+  if (bytes > kShortBytes && memory_is_short(context.stores)) bytes = kShortBytes;
   // A window that begins and ends within a page touches one page more than its size says.
-  const std::uint32_t bytes = std::min(config.reassembly_bytes, r.buffer_bytes);
-  return std::clamp(bytes / static_cast<std::uint32_t>(kBlockBytes) + 1, 2U, kMaxPages);
+  return std::max(bytes / static_cast<std::uint32_t>(kBlockBytes) + 1, 2U);
 }
 
 // The first range that ends at or after `s`: the one that a segment at `s` touches or precedes.
@@ -60,8 +108,8 @@ void copy_hole(Reassembly& q, Stores& stores, Seq left, Seq right, Seq seq,
                std::span<const std::byte> bytes) {
   while (before(left, right)) {
     const Seq end = earlier_of(page_end(left), right);
-    const Page* page = find_page(q, page_number(left));
-    std::memcpy(stores.blocks[page->block].bytes.data() + page_offset(left),
+    const std::uint32_t block = find_page(q, stores, page_number(left));
+    std::memcpy(stores.blocks[block].bytes.data() + page_offset(left),
                 bytes.data() + bytes_between(seq, left), bytes_between(left, end));
     left = end;
   }
@@ -70,16 +118,29 @@ void copy_hole(Reassembly& q, Stores& stores, Seq left, Seq right, Seq seq,
 // Blocks for every page of [left, right) that has none. False, and nothing changed, if a bound or
 // the pool forbids it.
 [[nodiscard]] bool provide_pages(Reassembly& q, Seq left, Seq right, std::uint32_t limit,
-                                 const Context& context) {
-  const std::uint32_t had = q.page_count;
+                                 Stores& stores) {
+  std::uint32_t pages = 0;
+  std::uint32_t tables = 0;
+  std::uint32_t counted = kNil;  // the last table among them
   for (Seq s = left; before(s, right); s = page_end(s)) {
-    if (find_page(q, page_number(s)) != nullptr) continue;
-    const std::uint32_t block = q.page_count < limit ? context.stores.blocks.create() : kNil;
-    if (block == kNil) {
-      while (q.page_count > had) context.stores.blocks.free(q.pages[--q.page_count].block);
+    const std::uint32_t page = page_number(s);
+    const Table& t = table_place(q, page);
+    if (t.block == kNil) {
+      if (counted != table_number(page)) ++tables;
+      counted = table_number(page);
+      ++pages;
+    } else if (t.number != table_number(page)) {
       return false;
+    } else if (entry_of(t, stores, page) == kNil) {
+      ++pages;
     }
-    q.pages[q.page_count++] = {page_number(s), block};
+  }
+  if (pages == 0) return true;
+  if (q.page_count + pages > limit) return false;
+  if (pages + tables > stores.blocks.capacity() - stores.blocks.live()) return false;
+  for (Seq s = left; before(s, right); s = page_end(s)) {
+    const std::uint32_t page = page_number(s);
+    if (find_page(q, stores, page) == kNil) add_page(q, stores, page);
   }
   return true;
 }
@@ -138,24 +199,14 @@ void forget_if_empty(ReceiveState& r, Stores& stores) {
   if (reassembly_of(r, stores).range_count == 0) forget_out_of_order(r, stores);
 }
 
-// Takes page `index` out of the table; its block is the caller's.
-std::uint32_t remove_page(Reassembly& q, std::uint32_t index) {
-  const std::uint32_t block = q.pages[index].block;
-  q.pages[index] = q.pages[--q.page_count];
-  return block;
-}
-
-// Gives back the pages that hold no byte of any range.
-void drop_idle_pages(Reassembly& q, Stores& stores) {
-  for (std::uint32_t i = 0; i < q.page_count;) {
-    const Seq begin(q.pages[i].number << kPageShift);
-    const std::uint32_t r = first_reaching(q, begin + 1);
-    const bool used = r < q.range_count && before(q.ranges[r].left, page_end(begin));
-    if (used) {
-      ++i;
-    } else {
-      stores.blocks.free(remove_page(q, i));
-    }
+// Gives back the pages of [left, right), which is no range any more, but for the last one if the
+// first range lies in it as well.
+void drop_pages(Reassembly& q, Stores& stores, Seq left, Seq right) {
+  for (Seq s = left; before(s, right); s = page_end(s)) {
+    const bool shared = q.range_count != 0 && before(q.ranges[0].left, page_end(s));
+    const std::uint32_t page = page_number(s);
+    if (shared || find_page(q, stores, page) == kNil) continue;
+    stores.blocks.free(remove_page(q, stores, page));
   }
 }
 
@@ -164,16 +215,14 @@ void drop_idle_pages(Reassembly& q, Stores& stores) {
 [[nodiscard]] bool move_to_unread(ReceiveState& r, Stores& stores, Seq left, Seq right,
                                   bool page_is_shared) {
   Reassembly& q = reassembly_of(r, stores);
-  Page* page = find_page(q, page_number(left));
+  const std::uint32_t block = find_page(q, stores, page_number(left));
   const std::span<const std::byte> bytes =
-      std::span(stores.blocks[page->block].bytes)
-          .subspan(page_offset(left), bytes_between(left, right));
+      std::span(stores.blocks[block].bytes).subspan(page_offset(left), bytes_between(left, right));
   if (page_is_shared || bytes.size() < kBlockBytes / 4) {
     return append_unread(r, stores, bytes) == bytes.size();
   }
-  const std::uint32_t block = page->block;
   if (!append_unread_block(r, stores, block, bytes)) return false;
-  (void)remove_page(q, static_cast<std::uint32_t>(page - q.pages.data()));
+  (void)remove_page(q, stores, page_number(left));
   return true;
 }
 
@@ -201,7 +250,7 @@ bool keep_out_of_order(ReceiveState& r, Seq seq, std::span<const std::byte> byte
   std::uint32_t last = first;
   while (last < q.range_count && at_or_before(q.ranges[last].left, right)) ++last;
   const bool room = first != last || q.range_count < kMaxRanges;
-  if (!room || !provide_pages(q, seq, right, page_limit(r, context.config), context)) {
+  if (!room || !provide_pages(q, seq, right, page_limit(r, context), stores)) {
     forget_if_empty(r, stores);
     return false;
   }
@@ -213,7 +262,7 @@ bool keep_out_of_order(ReceiveState& r, Seq seq, std::span<const std::byte> byte
 std::uint32_t absorb(ReceiveState& r, Seq rcv_nxt, Stores& stores) {
   Reassembly& q = reassembly_of(r, stores);
   if (q.range_count == 0 || after(q.ranges[0].left, rcv_nxt)) return 0;
-  const Seq right = q.ranges[0].right;
+  const auto [began, right] = q.ranges[0];
   const bool more = q.range_count > 1;
   const Seq next = more ? q.ranges[1].left : right;
   Seq left = rcv_nxt;
@@ -226,15 +275,21 @@ std::uint32_t absorb(ReceiveState& r, Seq rcv_nxt, Stores& stores) {
   }
   std::copy(q.ranges.begin() + 1, q.ranges.begin() + q.range_count, q.ranges.begin());
   --q.range_count;
-  drop_idle_pages(q, stores);
+  drop_pages(q, stores, began, right);
   forget_if_empty(r, stores);
   return before(rcv_nxt, left) ? bytes_between(rcv_nxt, left) : 0;
 }
 
 void forget_out_of_order(ReceiveState& r, Stores& stores) {
   if (r.reassembly == kNil) return;
-  const Reassembly& q = reassembly_of(r, stores);
-  for (std::uint32_t i = 0; i < q.page_count; ++i) stores.blocks.free(q.pages[i].block);
+  Reassembly& q = reassembly_of(r, stores);
+  while (q.range_count != 0) {
+    const auto [left, right] = q.ranges[--q.range_count];
+    for (Seq s = left; before(s, right); s = page_end(s)) {
+      const std::uint32_t page = page_number(s);
+      if (find_page(q, stores, page) != kNil) stores.blocks.free(remove_page(q, stores, page));
+    }
+  }
   stores.blocks.free(r.reassembly);
   r.reassembly = kNil;
 }

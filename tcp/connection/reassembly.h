@@ -6,8 +6,10 @@
 // Storage is by place, not by segment: the sequence space is cut into pages of one Block each, a
 // page gets its block with its first byte, and every byte goes to its own place in its page. So a
 // thousand segments of one byte in one page cost one block, memory per connection is bounded by a
-// number of pages whatever the pattern, and nothing is ever moved. At most kMaxRanges ranges,
-// sorted and disjoint; work is bounded by their number and that of the pages.
+// number of pages whatever the pattern, and nothing is ever moved. The pages of a megabyte of
+// sequence space lie in a table, which is a block as well, so that a byte is found in two steps in
+// the largest window. At most kMaxRanges ranges, sorted and disjoint; work is bounded by their
+// number and by the bytes that arrive.
 //
 // The byte that was accepted first wins, in every order of arrival: what a page holds is never
 // overwritten, and segments in order are cut where stored bytes begin (text.cpp).
@@ -25,16 +27,20 @@
 namespace millrace::tcp {
 
 inline constexpr std::uint32_t kMaxRanges = 64;
-inline constexpr std::uint32_t kMaxPages = 160;  // 320 KiB, if reassembly_bytes allows
+inline constexpr std::uint32_t kTablePages = kBlockBytes / sizeof(std::uint32_t);
+// What lies 126 MiB apart need not be held at once.
+inline constexpr std::uint32_t kMaxTables = 128;
 
 struct Reassembly {
   struct Range {
     Seq left;
     Seq right;  // the byte after its last
   };
-  struct Page {
-    std::uint32_t number = 0;  // sequence number >> 11
+  /// kTablePages indices of blocks, kNil where there is none.
+  struct Table {
     std::uint32_t block = kNil;
+    std::uint16_t number = 0;  // sequence number >> 20
+    std::uint16_t used = 0;
   };
 
   std::uint32_t range_count = 0;
@@ -43,7 +49,7 @@ struct Reassembly {
                                            // one a range
   std::uint32_t recent_count = 0;
   std::array<Range, kMaxRanges> ranges;
-  std::array<Page, kMaxPages> pages;
+  std::array<Table, kMaxTables> tables;  // each at its number, modulo kMaxTables
 };
 static_assert(sizeof(Reassembly) <= kBlockBytes);
 

@@ -253,7 +253,7 @@ std::string Invariants::check_reassembly(const Connection& c) const {
   const auto* q =
       reinterpret_cast<const tcp::Reassembly*>(impl_.stores.blocks[r.reassembly].bytes.data());
   if (q->range_count == 0) return "5: an empty reassembly that is kept";
-  if (q->range_count > tcp::kMaxRanges || q->page_count > tcp::kMaxPages) return "5: too much";
+  if (q->range_count > tcp::kMaxRanges) return "5: too much";
   Seq free_from = c.rcv_nxt + 1;
   for (std::uint32_t i = 0; i < q->range_count; ++i) {
     const auto [left, right] = q->ranges[i];
@@ -262,7 +262,11 @@ std::string Invariants::check_reassembly(const Connection& c) const {
     free_from = right + 1;
   }
   if (after(free_from - 1, c.rcv_adv)) return "5: a range beyond the window";
-  return {};
+  if (q->page_count > c.rcv_wnd() / tcp::kBlockBytes + 2)
+    return "5: more pages than the window has";
+  std::uint32_t used = 0;
+  for (const tcp::Reassembly::Table& t : q->tables) used += t.block != kNil ? t.used : 0U;
+  return used == q->page_count ? "" : "5: tables that hold other pages";
 }
 
 std::string Invariants::check_timers(const Connection& c, const Seen& seen, Instant now) const {

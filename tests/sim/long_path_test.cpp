@@ -65,6 +65,32 @@ TEST_P(LongPath, IsFilledWithoutTimestampsAsWell) {
   EXPECT_GE(goodput(run, 1s, 4s), 0.9 * kRate);
 }
 
+// A segment that is missing holds up a window of what comes behind it: whoever cannot keep that has
+// it sent again.
+TEST_P(LongPath, WhatComesBehindALossIsKept) {
+  for (const std::uint32_t reassembly_bytes : {0U, 65'536U}) {
+    Plan p = long_path(GetParam());
+    p.way[0].loss_kind = LossKind::iid;
+    p.way[0].loss = 1e-4;
+    p.heal_at = 1min;
+    p.end[1].tcp.reassembly_bytes = reassembly_bytes;
+    Simulation run(p);
+    const double got = goodput(run, 1s, 6s);
+    const std::uint64_t again = run.endpoint(0).counters().RetransSegs;
+    const std::uint64_t refused = run.endpoint(1).counters().TCPOFODrop;
+    ASSERT_GT(again, 0U) << "nothing was lost";
+    if (reassembly_bytes == 0) {
+      EXPECT_GE(got, 0.8 * kRate);
+      EXPECT_LE(again, 20U);
+      EXPECT_EQ(refused, 0U);
+    } else {
+      EXPECT_LE(got, 0.7 * kRate);
+      EXPECT_GE(again, 1000U);
+      EXPECT_GE(refused, 1000U);
+    }
+  }
+}
+
 TEST_P(LongPath, FixedInitialBuffersAllowAWindowARoundTrip) {
   for (const bool receiver : {false, true}) {
     Plan p = long_path(GetParam());

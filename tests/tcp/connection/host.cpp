@@ -292,7 +292,9 @@ void Host::check_invariants() {
       left = q.ranges[i].right;
     }
     EXPECT_TRUE(at_or_before(left, c.rcv_adv)) << "a range lies beyond the window";
-    EXPECT_LE(std::size_t{q.page_count} * kBlockBytes, config.reassembly_bytes + kBlockBytes);
+    const std::size_t most =
+        config.reassembly_bytes != 0 ? std::min(config.reassembly_bytes, c.rcv_wnd()) : c.rcv_wnd();
+    EXPECT_LE(std::size_t{q.page_count} * kBlockBytes, most + 2 * kBlockBytes);
   }
   if (c.send != kNil && !opening) {  // 6
     std::uint64_t bytes = 0;

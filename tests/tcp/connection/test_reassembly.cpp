@@ -148,7 +148,71 @@ TEST(Reassembly, OneByteInEachPageIsBoundedByBytes) {
     if (h.input(at(h, 1 + page * 2048, "x")) == Drop::none) ++kept;
   }
   EXPECT_EQ(kept, 9);
-  EXPECT_EQ(h.stores.blocks.live(), 10U);  // and one for the table
+  EXPECT_EQ(h.stores.blocks.live(), 11U);  // and two for the tables
+}
+
+// 3 MiB behind one segment that is missing, in a window of 4 MiB, across the end of the sequence
+// space: all of it is kept, in any order, and all goes back.
+TEST(Reassembly, HoldsAWindowOfMegabytes) {
+  constexpr std::uint32_t kIrs = 0xfff0'0000U;
+  constexpr std::uint32_t kPiece = 8'000;
+  constexpr std::uint32_t kPieces = 400;
+  const std::string text = pattern(kPiece * kPieces);
+  for (const bool in_order : {true, false}) {
+    TcpConfig config;
+    config.receive_buffer = 4'194'304;
+    Host h(config, {4, 4, 4096, 3072});
+    HostSetup s;
+    s.irs = Seq(kIrs);
+    s.window_scaling = true;
+    s.rcv_wnd = 4'194'304;
+    h.establish(s);
+    std::vector<std::uint32_t> starts;
+    for (std::uint32_t i = 1; i < kPieces; ++i) starts.push_back(i * kPiece);
+    // Neighbours change places, and more would be more ranges than are kept.
+    for (std::size_t i = 0; !in_order && i + 1 < starts.size(); i += 2) {
+      std::swap(starts[i], starts[i + 1]);
+    }
+    for (const std::uint32_t o : starts) {
+      ASSERT_EQ(h.input(at(h, o, text.substr(o, kPiece), kIrs)), Drop::none) << o;
+    }
+    EXPECT_EQ(reassembly_of(h.receive(), h.stores).range_count, 1U);
+    EXPECT_GT(h.stores.blocks.live(), 1500U);
+    EXPECT_EQ(h.input(at(h, 0, text.substr(0, kPiece), kIrs)), Drop::none);
+    EXPECT_TRUE(h.received == text);
+    (void)h.flush();
+    EXPECT_TRUE(h.cold_is_empty());
+    EXPECT_EQ(h.stores.blocks.live(), 0U);
+  }
+}
+
+// While less than a quarter of the blocks is free nobody may hold more than 64 KiB.
+TEST(Reassembly, HoldsLittleWhileMemoryIsShort) {
+  TcpConfig config;
+  config.receive_buffer = 4'194'304;
+  Host h(config, {4, 4, 1024, 1024});
+  HostSetup s;
+  s.window_scaling = true;
+  s.rcv_wnd = 4'194'304;
+  h.establish(s);
+  std::vector<std::uint32_t> others;
+  while (h.stores.blocks.live() < 800) others.push_back(h.stores.blocks.create());
+  std::uint32_t kept = 0;
+  for (std::uint32_t i = 1; i < 100; ++i) {
+    if (h.input(at(h, i * 2'000, pattern(2'000))) == Drop::none) ++kept;
+  }
+  EXPECT_EQ(kept, 33U);
+  for (const std::uint32_t b : others) h.stores.blocks.free(b);
+  EXPECT_EQ(h.input(at(h, 100'000, pattern(2'000))), Drop::none);
+}
+
+TEST(Reassembly, ForgettingGivesEveryPageBack) {
+  Host h = established();
+  for (std::uint32_t i = 0; i < 20; ++i) (void)h.input(at(h, 100 + i * 1'500, pattern(1'000)));
+  ASSERT_EQ(reassembly_of(h.receive(), h.stores).range_count, 20U);
+  EXPECT_GT(h.stores.blocks.live(), 10U);
+  forget_out_of_order(h.receive(), h.stores);
+  EXPECT_EQ(h.stores.blocks.live(), 0U);
 }
 
 TEST(Reassembly, NeverMoreThanTheWindow) {
