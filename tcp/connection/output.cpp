@@ -41,8 +41,10 @@ struct Plan {
   std::uint32_t offset = 0;  // of a retransmission
 };
 
+// A partial ACK leaves an inflation below zero, and cwnd may become less than that takes away.
 [[nodiscard]] std::uint32_t congestion_limit(const Connection& c, const SendState& st) {
-  return c.congestion.cwnd + static_cast<std::uint32_t>(st.inflation);
+  const std::int64_t limit = std::int64_t{c.congestion.cwnd} + st.inflation;
+  return static_cast<std::uint32_t>(std::max<std::int64_t>(limit, 0));
 }
 
 // Payload that one SegmentOut may carry: a segment, or a burst that is cut later.

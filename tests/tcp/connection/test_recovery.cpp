@@ -321,6 +321,18 @@ TEST(NewReno, NorDoWhatGoBackSentTwice) {  // the same, once all has been sent a
   EXPECT_EQ(h.counters.TCPFastRetrans, 0U);
 }
 
+TEST(NewReno, AWindowBelowTheDeflationIsNone) {  // BBR or a mark may lower cwnd meanwhile
+  Host h = in_flight(10);
+  for (int i = 0; i < 3; ++i) (void)h.input(ack_of(h, 0));
+  (void)h.flush();
+  (void)h.input(ack_of(h, 8));
+  ASSERT_EQ(h.send().inflation, -4 * static_cast<std::int32_t>(kMss));
+  h.c.congestion.cwnd = 2 * kMss;
+  const auto sent = h.flush();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].seq, Seq(1001 + 8 * kMss)) << "the hole, and nothing new";
+}
+
 TEST(NewReno, PartialAckDeflatesByWhatItCovers) {  // RFC 6582 §3.2 step 3
   Host h = in_flight(10);
   for (int i = 0; i < 6; ++i) (void)h.input(ack_of(h, 0));
