@@ -25,7 +25,7 @@ std::vector<std::string> words(std::span<const char* const> names) {
 
 /// Bytes a second, 0 for none.
 Result<std::uint64_t> parse_pacing(std::string_view word) {
-  const auto rate = parse_count(word);
+  auto rate = parse_count(word);
   if (!rate) return rate;
   if (rate.value() == 0 || (rate.value() >= 1'000 && rate.value() <= 1'000'000'000'000))
     return rate;

@@ -55,11 +55,11 @@ inline void set_receive_buffer(Connection& c, Stores& stores, std::uint32_t byte
   const std::uint32_t current = c.rcv_wnd();
   const std::uint32_t unit = 1U << c.our_scale();
   const std::uint32_t up = (current + unit - 1) & ~(unit - 1);
-  if (up - 1 < offer) [[likely]] {
+  const auto may_exceed = [&] {
+    return current != 0 && up <= free_bytes + unit && (up >> c.our_scale()) <= 0xffffU;
+  };
+  if (up - 1 < offer || may_exceed()) [[likely]]
     c.rcv_adv = c.rcv_nxt + up;
-  } else if (current != 0 && up <= free_bytes + unit && (up >> c.our_scale()) <= 0xffffU) {
-    c.rcv_adv = c.rcv_nxt + up;
-  }
 }
 
 /// The edge is worth moving: first the buffer may be given another size.

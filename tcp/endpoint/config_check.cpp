@@ -55,8 +55,8 @@ constexpr std::int64_t kMostPacing = std::int64_t{1} << 40;  // bytes a second
 constexpr std::int64_t kMaxObjects = std::int64_t{1} << 28;
 
 /// 0 is for a size that changes.
-void check_buffer(Checker& check, std::string field, std::uint32_t fixed, std::uint32_t initial,
-                  std::uint32_t most) {
+void check_buffer(Checker& check, const std::string& field, std::uint32_t fixed,
+                  std::uint32_t initial, std::uint32_t most) {
   constexpr std::int64_t kLeast = kBlockBytes;
   constexpr std::int64_t kMost = std::int64_t{1} << 30;
   if (fixed != 0) return check.range(field, fixed, kLeast, kMost);
