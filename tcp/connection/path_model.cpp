@@ -44,6 +44,15 @@ constexpr int kRunsPerRoundTripShift = 5;
   return st.resending || st.queued_bytes > flight_bytes(c);
 }
 
+// Tells the model of `event`, and takes its window.
+template <typename Event>
+void tell(Connection& c, std::uint32_t inflight, Event event, const Context& context) {
+  PathModel& m = model_of(c, context.stores);
+  bbr::Sender s = sender_of(c, m, inflight, context);
+  event(m.bbr, s);
+  c.congestion.cwnd = s.cwnd;
+}
+
 // What was lost and has not gone again.
 [[nodiscard]] bool waits_for_repair(const SendState& st, const Stores& stores) {
   if (st.loss == kNil) return st.retransmit_first;
@@ -105,11 +114,7 @@ void model_on_departure(Connection& c, const SendState& st, Seq nxt_before, std:
     mark_app_limited(m.rate, d.inflight_before);
   }
   // After a timeout nothing is in flight either, but that is no silence.
-  if (nxt_before == c.snd_una) {
-    bbr::Sender s = sender_of(c, m, d.inflight_before, context);
-    bbr::on_transmit(m.bbr, s);
-    c.congestion.cwnd = s.cwnd;
-  }
+  if (nxt_before == c.snd_una) tell(c, d.inflight_before, bbr::on_transmit, context);
   rate_on_sent(m.rate, d, context.stores.rate_logs);
   m.dry = !has_unsent(c, st);
   m.dry_end = c.snd_nxt;
@@ -204,24 +209,15 @@ void model_on_recovery(Connection& c, const Context& context) {
 }
 
 void model_on_timeout(Connection& c, const SendState& st, const Context& context) {
-  PathModel& m = model_of(c, context.stores);
-  bbr::Sender s = sender_of(c, m, inflight_of(c, st), context);
-  bbr::on_timeout(m.bbr, s);
-  c.congestion.cwnd = s.cwnd;
+  tell(c, inflight_of(c, st), bbr::on_timeout, context);
 }
 
 void model_on_recovery_end(Connection& c, const Context& context) {
-  PathModel& m = model_of(c, context.stores);
-  bbr::Sender s = sender_of(c, m, inflight_now(c, context), context);
-  bbr::on_exit_recovery(m.bbr, s);
-  c.congestion.cwnd = s.cwnd;
+  tell(c, inflight_now(c, context), bbr::on_exit_recovery, context);
 }
 
 void model_on_spurious(Connection& c, const Context& context) {
-  PathModel& m = model_of(c, context.stores);
-  bbr::Sender s = sender_of(c, m, inflight_now(c, context), context);
-  bbr::on_spurious_loss(m.bbr, s);
-  c.congestion.cwnd = s.cwnd;
+  tell(c, inflight_now(c, context), bbr::on_spurious_loss, context);
 }
 
 void model_on_mark(Connection& c, const Context& context) {
