@@ -35,6 +35,16 @@ Drop check_timestamp(Connection& c, const SegmentIn& segment, const Context& con
   return Drop::tcp_paws;
 }
 
+// A peer that has filled our window sends its ACKs from the window's right edge, SND.NXT. Table 6
+// lets them in only once all it sent has come; while a part of that is lost we would be deaf to it,
+// as we would not be with a window of zero (MUST-66). So an ACK alone, there and no further, is
+// taken in every synchronized state.
+[[nodiscard]] bool is_ack_of_full_window(const Connection& c, const SegmentIn& segment,
+                                         std::uint32_t window) {
+  return c.state != State::syn_received && !segment.flags.rst() &&
+         segment.seq == c.rcv_nxt + window;
+}
+
 // RFC 9293 table 6. A closed window still lets ACKs, urgent data and RSTs of a segment at RCV.NXT
 // through (MUST-66): its text falls to trimming.
 [[nodiscard]] bool acceptable(const Connection& c, const SegmentIn& segment) {
@@ -42,7 +52,8 @@ Drop check_timestamp(Connection& c, const SegmentIn& segment, const Context& con
   if (segment.seq == c.rcv_nxt) return true;
   if (in_window(segment.seq, c.rcv_nxt, window)) return true;
   const std::uint32_t length = segment.length();
-  return length != 0 && in_window(segment.seq + (length - 1), c.rcv_nxt, window);
+  if (length == 0) return is_ack_of_full_window(c, segment, window);
+  return in_window(segment.seq + (length - 1), c.rcv_nxt, window);
 }
 
 // A simultaneous open ends with each side's SYN-ACK (RFC 9293 §3.5, figure 8), whose sequence

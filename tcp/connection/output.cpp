@@ -154,6 +154,18 @@ struct Plan {
   return ls.tlp.due || ls.force;
 }
 
+// From where an ACK alone goes: SND.NXT (RFC 9293 §3.4), unless that lies beyond the peer's window,
+// as it does after the probe of a closed one or when the window shrank (§3.8.6). From there the
+// peer would not hear it (table 6), and both sides might wait for each other: the right edge then.
+// A window told in steps may seem to fall short of what was sent by less than a step.
+[[nodiscard]] inline Seq ack_sequence(const Connection& c) {
+  const Seq edge = c.snd_una + c.snd_wnd;
+  if (!after(c.snd_nxt, edge)) return c.snd_nxt;
+  const bool probing = c.send_timer == SendTimer::persist;
+  const std::uint32_t step = 1U << c.peer_scale();
+  return !probing && bytes_between(edge, c.snd_nxt) < step ? c.snd_nxt : edge;
+}
+
 [[nodiscard]] Plan make_plan(const Connection& c, const Context& context) {
   if (c.has(Connection::kResetOwed)) return {Kind::reset};
   const Kind ack_or_none = c.acks_owed != 0 ? Kind::ack : Kind::none;
@@ -382,7 +394,7 @@ void settle(Connection& c, const Context& context) {
       emit_syn(c, context, out);
       return true;
     case Kind::ack:
-      fill_ack(c, c.snd_nxt, context, out);
+      fill_ack(c, ack_sequence(c), context, out);
       return true;
     case Kind::keepalive:
       // One before SND.NXT: not acceptable, so it must be answered (RFC 9293 §3.8.4).

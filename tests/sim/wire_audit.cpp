@@ -242,11 +242,10 @@ void WireAudit::hear_ack(const Look& look, bool whole) {
   // So may this be, if what came before it was acceptable.
   const std::uint64_t end = bytes_between(look.peer.iss, s.seq) + s.length();
   const bool old = end < own.arrived.whole() || (s.length() != 0 && end == own.arrived.whole());
-  // Nor is what lies beyond the window that the end has told of (table 6): of a peer that fills it,
-  // or probes it, this is every ACK.
+  // Nor is what lies beyond the window that the end has told of (table 6), but for an ACK alone at
+  // its very edge.
   const bool beyond =
-      own.acking && (after(s.seq, own.edge) ||
-                     (s.seq == own.edge && (s.length() != 0 || own.edge != own.last_ack)));
+      own.acking && (after(s.seq, own.edge) || (s.seq == own.edge && s.length() != 0));
   if ((old || beyond) && !s.flags.syn()) {
     own.doubtful = true;
     whole = false;

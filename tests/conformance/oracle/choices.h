@@ -16,6 +16,8 @@ namespace millrace::oracle {
   X(syn_only, "RFC 9293 §3.10.7.2", "of a SYN, text and FIN are not kept")       \
   X(rst_1337, "RFC 1337 §3", "RST in TIME-WAIT is ignored")                                     \
   X(zero_window_allowance, "RFC 9293 MUST-66", "RST and ACK at RCV.NXT are taken, text is not") \
+  X(ack_at_right_edge, "RFC 9293 table 6", "an ACK alone is taken at RCV.NXT+RCV.WND too")        \
+  X(ack_in_window, "RFC 9293 §3.8.6.1", "SND.NXT beyond SND.UNA+SND.WND: ACKs go from there")     \
   X(timestamp_after_ack, "RFC 7323 §5.3 R3", "TS.Recent moves once the ACK was acceptable") \
   X(syn_received_stays, "RFC 5961 §4.2", "SYN in a passive SYN-RECEIVED: challenge, not LISTEN") \
   X(acks_in_steps, "RFC 9293 §3.8.6.3", "much text at once: an ACK for each two full segments") \

@@ -34,7 +34,7 @@ inline constexpr std::array<ClassRow, 7> kSeqRows{{
     {"next", "RFC 5961 §3.2 2)", "RCV.NXT"},
     {"inside", "RFC 5961 §3.2 3)", "in the middle of the window"},
     {"last", "RFC 9293 table 6", "RCV.NXT+RCV.WND-1"},
-    {"beyond", "RFC 9293 table 6", "RCV.NXT+RCV.WND: just outside"},
+    {"beyond", "RFC 9293 table 6", "RCV.NXT+RCV.WND: just outside, but for an ACK alone"},
     {"far", "RFC 9293 §3.4", "RCV.NXT+2^30"},
 }};
 inline constexpr std::array<ClassRow, 5> kTextRows{{

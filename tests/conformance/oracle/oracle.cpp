@@ -280,6 +280,11 @@ class Arrival {
       take(Choice::zero_window_allowance);
       return Next::go_on;
     }
+    const bool one_of_six = t_.state != State::syn_received && t_.state != State::time_wait;
+    if (one_of_six && !s_.has(kRst) && s_.length() == 0 && s_.seq == t_.rcv_nxt + t_.rcv_wnd) {
+      take(Choice::ack_at_right_edge);
+      return Next::go_on;
+    }
     if (!s_.has(kRst)) ack_now_ = true;
     return stop(why_not_acceptable());
   }
@@ -492,6 +497,14 @@ class Arrival {
       ack_now_ = true;
     }
   }
+  // SND.NXT, or the peer's right edge where that is nearer by a step of its window or more.
+  [[nodiscard]] std::uint32_t ack_from() {
+    const std::uint32_t edge = t_.snd_una + t_.snd_wnd;
+    const std::int32_t beyond = ahead(edge, t_.snd_nxt);
+    if (beyond < std::int32_t{1} << t_.snd_shift) return t_.snd_nxt;
+    take(Choice::ack_in_window);
+    return edge;
+  }
   void send_ack(std::uint32_t text, std::uint32_t ack) {
     const std::uint32_t unit = 1U << t_.rcv_shift;
     std::uint32_t window = t_.rcv_wnd + (t_.rcv_nxt - ack);
@@ -500,7 +513,7 @@ class Arrival {
       window += unit - window % unit;
     }
     emit({.flags = kAck,
-          .seq = t_.snd_nxt,
+          .seq = text == 0 ? ack_from() : t_.snd_nxt,
           .ack = ack,
           .text = text,
           .window = static_cast<std::uint16_t>(std::min(window >> t_.rcv_shift, 0xffffU)),

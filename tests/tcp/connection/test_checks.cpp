@@ -57,11 +57,12 @@ TEST(FirstCheck, AcceptsByTableSix) {  // RFC 9293 §3.10.7.4, table 6
     bool acceptable;
   };
   constexpr Row kRows[] = {
-      {0, 0, 0, true},         {-1, 0, 0, false},       {1, 0, 0, false},
-      {0, 0, 1000, true},      {999, 0, 1000, true},    {1000, 0, 1000, false},
-      {-1, 0, 1000, false},    {0, 10, 1000, true},     {999, 10, 1000, true},
-      {1000, 10, 1000, false}, {-9, 10, 1000, true},    {-10, 10, 1000, false},
-      {-100, 50, 1000, false}, {-5, 2000, 1000, false},
+      {0, 0, 0, true},         {-1, 0, 0, false},      {1, 0, 0, false},
+      {0, 0, 1000, true},      {999, 0, 1000, true},   {1000, 0, 1000, true},
+      {1001, 0, 1000, false},  {-1, 0, 1000, false},   {0, 10, 1000, true},
+      {999, 10, 1000, true},   {1000, 1, 1000, false}, {1000, 10, 1000, false},
+      {-9, 10, 1000, true},    {-10, 10, 1000, false}, {-100, 50, 1000, false},
+      {-5, 2000, 1000, false},
   };
   for (const Row& row : kRows) {
     SCOPED_TRACE(testing::Message() << row.offset << " " << row.length << " " << row.window);
@@ -82,6 +83,27 @@ TEST(FirstCheck, AcceptsByTableSix) {  // RFC 9293 §3.10.7.4, table 6
       ASSERT_EQ(sent.size(), 1U);  // "send an acknowledgment"
       EXPECT_EQ(sent[0].ack, h.c.rcv_nxt);
       EXPECT_EQ(sent[0].seq, h.c.snd_nxt);
+    }
+  }
+}
+
+TEST(FirstCheck, AnAckAloneIsTakenAtTheRightEdge) {  // from there speaks who has filled the window
+  for (const State state : {State::syn_received, State::established, State::last_ack}) {
+    SCOPED_TRACE(name_of(state));
+    Host h;
+    h.config.receive_buffer = 1000;
+    HostSetup s;
+    s.rcv_wnd = 1000;
+    h.establish(s);
+    h.c.state = state;
+    Segment in = h.peer();
+    in.seq += 1000;
+    const Drop drop = h.input(in);
+    EXPECT_EQ(drop != Drop::tcp_out_of_window, state != State::syn_received) << name_of(drop);
+    for (const std::uint8_t other : {Flags::kFin, Flags::kRst}) {
+      Segment more = in;
+      more.flags |= other;
+      EXPECT_EQ(h.input(more), Drop::tcp_out_of_window) << int{other};
     }
   }
 }
