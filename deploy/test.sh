@@ -151,6 +151,11 @@ run_analysis() {
 install_sections build run test
 if $all; then install_sections test-all; fi
 mkdir -p "$logs"
+# One test reads histogram logs by npm's own library too; where there is no npm, it says so.
+if $all && command -v npm >/dev/null && [ ! -d build/dev/npm/node_modules/hdr-histogram-js ]; then
+  timeout 60 npm install --no-audit --no-fund --prefix build/dev/npm hdr-histogram-js@3.0.1 \
+    >"$logs/npm.log" 2>&1 || say "npm has no hdr-histogram-js for us: one test is left out"
+fi
 
 if build dev; then
   if $all; then run_tests dev "${seeds:-10000}"; else run_tests dev "${seeds:-1000}"; fi

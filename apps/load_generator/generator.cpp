@@ -67,13 +67,18 @@ std::string_view name_of(Mode mode) {
   return "";
 }
 
-void Latencies::merge(const Latencies& other) {
-  connect.merge(other.connect);
-  connect_raw.merge(other.connect_raw);
-  first_byte.merge(other.first_byte);
-  last_byte.merge(other.last_byte);
-  last_byte_raw.merge(other.last_byte_raw);
-  schedule_lag.merge(other.schedule_lag);
+std::string_view name_of(Phase phase) {
+  switch (phase) {
+    case Phase::ramp:
+      return "ramp";
+    case Phase::run:
+      return "run";
+    case Phase::drain:
+      return "drain";
+    case Phase::done:
+      return "done";
+  }
+  return "";
 }
 
 Generator::Generator(Plan plan)
@@ -119,8 +124,8 @@ void Generator::on_connected(std::uint32_t index) {
   if (client.phase != Client::Phase::connecting) return;
   const std::uint32_t open = std::exchange(client.transaction, kNil);
   const Instant intended = transactions_[open].intended;
-  latencies_.connect.record(since(intended, now_));
-  latencies_.connect_raw.record(since(transactions_[open].started, now_));
+  latencies_[Measure::connect].record(since(intended, now_));
+  latencies_[Measure::connect_raw].record(since(transactions_[open].started, now_));
   connecting_.remove(open);
   transactions_.free(open);
   if (phase_ == Phase::drain) {
@@ -178,9 +183,10 @@ void Generator::finish_transaction(std::uint32_t index) {
     ledger_.transactions.fail(Failed::bad_status);
   } else {
     ++ledger_.transactions.completed;
-    latencies_.first_byte.record(since(t.intended, t.first_byte));
-    latencies_.last_byte.record(since(t.intended, now_));
-    latencies_.last_byte_raw.record(since(t.started, now_));
+    latencies_[Measure::first_byte].record(since(t.intended, t.first_byte));
+    latencies_[Measure::first_byte_raw].record(since(t.started, t.first_byte));
+    latencies_[Measure::last_byte].record(since(t.intended, now_));
+    latencies_[Measure::last_byte_raw].record(since(t.started, now_));
   }
   active_.remove(client.transaction);
   transactions_.free(std::exchange(client.transaction, kNil));
@@ -224,6 +230,7 @@ void Generator::close(std::uint32_t index) {
   Client& client = clients_[index];
   if (client.phase == Client::Phase::idle) remove_idle(index);
   client.phase = Client::Phase::closing;
+  client.set_closed_at(now_);
   endpoint_->close(client.id);
 }
 
@@ -277,6 +284,7 @@ void Generator::on_closed(std::uint32_t index, tcp::CloseReason reason) {
     ledger_.connections.fail(static_cast<Failed>(client.cause));
   } else if (client.phase == Client::Phase::closing && reason == tcp::CloseReason::graceful) {
     ++ledger_.connections.completed;
+    latencies_[Measure::close].record(since(client.closed_at(), now_));
   } else {
     ledger_.connections.fail(cause);
   }

@@ -14,17 +14,18 @@
 #include <string>
 #include <vector>
 
+#include "apps/load_generator/latencies.h"
 #include "apps/load_generator/ledger.h"
 #include "apps/load_generator/plan.h"
 #include "apps/load_generator/schedule.h"
 #include "apps/load_generator/transactions.h"
-#include "apps/report/histogram.h"
 #include "dataplane/stats.h"
 #include "tcp/endpoint/endpoint.h"
 
 namespace millrace::load {
 
 enum class Phase : std::uint8_t { ramp, run, drain, done };
+[[nodiscard]] std::string_view name_of(Phase phase);
 
 /// What other threads may see while the run goes on.
 struct Progress {
@@ -34,18 +35,6 @@ struct Progress {
   std::uint64_t schedule_lag_ns = 0;  // worst since the last publication
   Instant run_started{};
   Instant run_ended{};
-};
-
-/// Nanoseconds. `from_intended` values count from the schedule, `raw` ones from the actual start.
-struct Latencies {
-  report::Histogram connect;  // open to established, from intended
-  report::Histogram connect_raw;
-  report::Histogram first_byte;     // from intended to the first byte of the answer
-  report::Histogram last_byte;      // from intended to the last
-  report::Histogram last_byte_raw;  // from the request's actual start to the last byte
-  report::Histogram schedule_lag;   // how late a launch was
-
-  void merge(const Latencies& other);
 };
 
 /// Intended times in order, bounded: the open loop's queue in front of busy connections.
@@ -81,6 +70,8 @@ class Generator final : public tcp::App {
   void begin() { held_.store(false, std::memory_order_relaxed); }
   /// From any thread: ends the run as if its duration were over.
   void interrupt() { interrupted_.store(true, std::memory_order_relaxed); }
+  /// One thread may take histograms while the run goes on; a turn comes with the next publication.
+  [[nodiscard]] LatencyPair& live_latencies() { return latencies_; }
   /// From any thread, consistent, a few milliseconds old.
   [[nodiscard]] Progress progress() const { return board_.read(); }
 
@@ -91,7 +82,8 @@ class Generator final : public tcp::App {
   [[nodiscard]] const Ledger& ledger_at_end() const { return ledger_at_end_; }
   /// Length of the run phase; zero if it never ended.
   [[nodiscard]] Duration run_length() const { return run_ended_ - run_started_; }
-  [[nodiscard]] const Latencies& latencies() const { return latencies_; }
+  /// What no one took while the run went on.
+  [[nodiscard]] const std::array<Latencies, 2>& latencies() const { return latencies_.both(); }
   [[nodiscard]] const Plan& plan() const { return plan_; }
 
  private:
@@ -155,7 +147,7 @@ class Generator final : public tcp::App {
   Ledger ledger_;
   Ledger ledger_at_start_;
   Ledger ledger_at_end_;
-  Latencies latencies_;
+  LatencyPair latencies_;
   std::uint64_t worst_lag_ns_ = 0;
   Instant next_publish_{};
   std::atomic<bool> held_{false};

@@ -64,6 +64,8 @@ Result<int> run(Options& o) {
     generators.push_back(generator.get());
     return generator;
   };
+  auto streams = Streams::open(o.load);
+  if (!streams) return streams.error();
   auto fleet = Fleet::create(config, make_app, make_dpdk_backend());
   if (!fleet) return fleet.error();
   const auto control =
@@ -77,9 +79,8 @@ Result<int> run(Options& o) {
   setup.packet_path = o.network.device;
   setup.cores = o.machine.cores;
   setup.seed = o.machine.seed;
-  Session session{*fleet.value(), generators, o.load, o.load.json == "-"};
-  const Summary summary = watch(session, std::move(setup));
-  return conclude(session, summary);
+  Session session{*fleet.value(), generators, o.load, streams.value(), o.load.writes_to_stdout()};
+  return run_session(session, std::move(setup));
 }
 
 }  // namespace

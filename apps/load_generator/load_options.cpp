@@ -9,6 +9,9 @@
 
 #include "apps/config/parse_value.h"
 #include "apps/config/this_command.h"
+#include "apps/report/machine.h"
+#include "dataplane/backend.h"
+#include "millrace_version.h"
 
 namespace millrace::load {
 
@@ -57,6 +60,14 @@ void add_load_options(OptionSet& set, LoadOptions& o) {
             o.drain, duration_between(0s, 1h));
   set.heading("Results");
   set.value("json", "FILE", "write result.json there; - for standard output", o.json, parse_text);
+  set.value("ndjson", "FILE",
+            "write start, an interval a second and end there as they come, one JSON object a line; "
+            "- for standard output",
+            o.ndjson, parse_text);
+  set.value("hlog", "FILE",
+            "write a log of histograms there, a line for each second and kind of latency, in "
+            "HdrHistogram's format",
+            o.hlog, parse_text);
 }
 
 void settle_load_options(LoadOptions& o) {
@@ -89,6 +100,10 @@ Plan make_plan(const LoadOptions& o, const Url& target, std::size_t workers) {
 Setup make_setup(const LoadOptions& o, const Url& target) {
   Setup setup;
   setup.command = this_command();
+  setup.version = fmt::format(
+      "millrace {}, {}, {} build{}{}, {}", build::kVersion, build::kCompiler, build::kBuildType,
+      build::kMarch.empty() ? "" : " for ", build::kMarch, dataplane_version());
+  setup.machine = report::machine_text();
   setup.mode = o.mode;
   setup.closed = o.closed;
   setup.rate = o.closed ? 0 : o.rate;

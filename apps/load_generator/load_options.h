@@ -26,6 +26,12 @@ struct LoadOptions {
   Duration drain = 5s;
   Closer closer = Closer::client;
   std::string json;
+  std::string ndjson;
+  std::string hlog;
+
+  [[nodiscard]] bool writes_to_stdout() const {
+    return json == "-" || ndjson == "-" || hlog == "-";
+  }
 };
 
 void add_load_options(OptionSet& set, LoadOptions& options);

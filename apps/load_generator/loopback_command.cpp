@@ -102,6 +102,8 @@ Result<int> run(Options& o, const ServerFactory& make_server) {
     generators.push_back(generator.get());
     return generator;
   };
+  auto streams = Streams::open(o.load);
+  if (!streams) return streams.error();
   auto fleet = Fleet::create(config, make_app, make_dpdk_backend());
   if (!fleet) return fleet.error();
   const auto control =
@@ -117,7 +119,7 @@ Result<int> run(Options& o, const ServerFactory& make_server) {
   setup.cores = cores;
   setup.seed = o.machine.seed;
   setup.latency_label = one_core ? "latency, in process" : "latency, two cores";
-  Session session{*fleet.value(), generators, o.load, o.load.json == "-"};
+  Session session{*fleet.value(), generators, o.load, streams.value(), o.load.writes_to_stdout()};
   session.remarks.push_back(fmt::format(
       "{} client addresses of 64,512 ports each, for {} tuples within 2MSL of {}", clients,
       report::group_digits(static_cast<std::uint64_t>(tuples)), duration_text(o.tcp.two_msl)));
@@ -125,8 +127,7 @@ Result<int> run(Options& o, const ServerFactory& make_server) {
     session.remarks.emplace_back(
         "both ends share one core: latency is that of a process, not of a network");
   }
-  const Summary summary = watch(session, std::move(setup));
-  return conclude(session, summary);
+  return run_session(session, std::move(setup));
 }
 
 Result<std::string> parse_path(std::string_view word) {

@@ -117,7 +117,7 @@ void Generator::launch_scheduled() {
     if (ramped_up() || (!schedules_transactions() && clogged())) break;
     const Instant intended = schedule_.take();
     const auto lag_ns = static_cast<std::uint64_t>((now_ - intended).count());
-    latencies_.schedule_lag.record(lag_ns);
+    latencies_[Measure::schedule_lag].record(lag_ns);
     worst_lag_ns_ = std::max(worst_lag_ns_, lag_ns);
     if (schedules_transactions()) {
       ++ledger_.transactions.offered;
@@ -291,6 +291,7 @@ void Generator::publish() {
   progress.run_ended = run_ended_;
   worst_lag_ns_ = 0;
   board_.publish(progress);
+  latencies_.turn();  // after the books: who sees the turn sees books that go with it
   next_publish_ = now_ + kPublishInterval;
 }
 

@@ -9,6 +9,7 @@
 
 #include "apps/load_generator/generator.h"
 #include "apps/load_generator/load_options.h"
+#include "apps/load_generator/streams.h"
 #include "apps/load_generator/summary.h"
 #include "dataplane/fleet.h"
 
@@ -18,17 +19,15 @@ struct Session {
   Fleet& fleet;
   std::vector<Generator*> generators;  // owned by the fleet; end 0
   const LoadOptions& options;
-  bool quiet = false;                  // no lines, as JSON goes to standard output
+  Streams& streams;
+  bool quiet = false;                  // no lines for people: standard output is a result
   std::vector<std::string> remarks{};  // what else to say before the first line
 };
 
-/// Runs until every generator is done, or a signal and the drain that follows it. The fleet has
-/// stopped when this returns.
-[[nodiscard]] Summary watch(Session& session, Setup setup);
-
-/// Prints the table, writes --json, and says what the run was worth: kExitGood, kExitVerdict with
-/// the broken rule named (RFC 9411 §7: failed transactions, rate), or kExitInterrupted.
-[[nodiscard]] Result<int> conclude(const Session& session, const Summary& summary);
+/// Runs until every generator is done, or a signal and the drain that follows it; prints the lines
+/// and the table, writes --json and the streams, stops the fleet. What the run was worth:
+/// kExitGood, kExitVerdict with the broken rule named, or kExitInterrupted.
+[[nodiscard]] Result<int> run_session(Session& session, Setup setup);
 
 /// Rules that the result breaks, as sentences; empty if it is valid.
 [[nodiscard]] std::vector<std::string> broken_rules(const Summary& summary);

@@ -85,7 +85,7 @@ void add_worker(Summary& summary, const Generator& generator) {
   summary.run_connections += to.connections.completed - from.connections.completed;
   summary.run_transactions += to.transactions.completed - from.transactions.completed;
   summary.run_received_bytes += to.received_bytes - from.received_bytes;
-  summary.latencies.merge(generator.latencies());
+  for (const Latencies& left : generator.latencies()) summary.latencies.merge(left);
   const double length_s = std::chrono::duration<double>(generator.run_length()).count();
   summary.run_s = std::max(summary.run_s, length_s);
 }
@@ -98,7 +98,6 @@ std::string interval_header(Mode mode) {
 }
 
 std::string interval_line(Mode mode, const Interval& interval, double length_s) {
-  static constexpr std::array<std::string_view, 4> kPhases{"ramp", "run", "drain", "done"};
   const Ledger& ledger = interval.ledger;
   const bool by_connection = mode == Mode::cps || mode == Mode::concurrent;
   const Book& book = by_connection ? ledger.connections : ledger.transactions;
@@ -108,7 +107,7 @@ std::string interval_line(Mode mode, const Interval& interval, double length_s) 
     return group_digits(static_cast<std::uint64_t>(std::llround(per_second(n, length_s))));
   };
   return fmt::format("{:>6.1f} {:>6} {:>12} {:>11} {:>11} {:>8} {:>9.1f} {:>9}  {}", interval.end_s,
-                     kPhases[static_cast<std::size_t>(interval.phase)], rate(book.offered),
+                     name_of(interval.phase), rate(book.offered),
                      rate(ledger.connections.completed), rate(ledger.transactions.completed),
                      group_digits(failed), 8.0 * per_second(ledger.received_bytes, length_s) / 1e6,
                      nice_time(interval.schedule_lag_ns), states_text(interval.states));
@@ -131,11 +130,12 @@ std::string to_text(const Summary& s) {
   text += fmt::format("\n  {:<26}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}\n",
                       s.setup.latency_label.empty() ? "latency" : s.setup.latency_label, "p50",
                       "p90", "p99", "p99.9", "p99.99", "max");
-  text += latency_row("connect", s.latencies.connect);
-  text += latency_row("first byte", s.latencies.first_byte);
-  text += latency_row("last byte", s.latencies.last_byte);
-  text += latency_row("last byte, from request", s.latencies.last_byte_raw);
-  text += latency_row("schedule lag", s.latencies.schedule_lag);
+  text += latency_row("connect", s.latencies[Measure::connect]);
+  text += latency_row("first byte", s.latencies[Measure::first_byte]);
+  text += latency_row("last byte", s.latencies[Measure::last_byte]);
+  text += latency_row("last byte, from request", s.latencies[Measure::last_byte_raw]);
+  text += latency_row("close", s.latencies[Measure::close]);
+  text += latency_row("schedule lag", s.latencies[Measure::schedule_lag]);
 
   text += fmt::format("\n  {:<14}{:>14}{:>14}{:>14}{:>14}{:>14}\n", "accounted for", "offered",
                       "launched", "not launched", "completed", "failed");

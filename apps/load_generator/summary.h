@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apps/load_generator/generator.h"
+#include "apps/report/histogram_json.h"
 #include "tcp/base/counters.h"
 #include "tcp/base/drop.h"
 #include "tcp/base/state.h"
@@ -18,16 +19,22 @@ namespace millrace::load {
 
 /// One second of the run, from published figures.
 struct Interval {
-  double end_s = 0;  // since the first worker began
+  double start_s = 0;  // since the workers began
+  double end_s = 0;
   Phase phase = Phase::ramp;
   Ledger ledger;  // what this interval added
   tcp::StateCounts states;
   std::uint64_t schedule_lag_ns = 0;  // worst
+  report::Digest connect;
+  report::Digest last_byte;
 };
 
 /// How the run was made: everything a reader needs to compare it with another.
 struct Setup {
   std::string command;
+  std::string version;
+  std::string machine;
+  std::uint64_t started_unix_ms = 0;  // when the workers began
   Mode mode = Mode::cps;
   bool closed = false;
   double rate = 0;  // of all workers together
@@ -67,7 +74,10 @@ struct Summary {
   [[nodiscard]] double received_bits_per_second() const;
 };
 
-/// Adds a worker's books, histograms and run time.
+/// Raised when a name of result.json changes its meaning.
+inline constexpr int kSchemaVersion = 1;
+
+/// Adds a worker's books, run time, and what is left of its histograms.
 void add_worker(Summary& summary, const Generator& generator);
 
 /// One aligned line for a second of a run.
@@ -75,6 +85,10 @@ void add_worker(Summary& summary, const Generator& generator);
 [[nodiscard]] std::string interval_line(Mode mode, const Interval& interval, double length_s);
 
 [[nodiscard]] std::string to_text(const Summary& summary);
+/// result.json, but for its verdict; then its parts, which the stream has a line each for.
 [[nodiscard]] nlohmann::json to_json(const Summary& summary);
+[[nodiscard]] nlohmann::json start_json(const Setup& setup);
+[[nodiscard]] nlohmann::json interval_json(const Interval& interval);
+[[nodiscard]] nlohmann::json end_json(const Summary& summary);
 
 }  // namespace millrace::load

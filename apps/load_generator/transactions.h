@@ -34,6 +34,17 @@ struct Client {
   bool has_cause = false;  // we ended it, for `cause`
   std::uint8_t cause = 0;  // Failed
   bool has_asked = false;  // its first request was sent before it was connected (Fast Open)
+
+  /// When we closed it. What is being closed is in no idle list, whose links have room for this.
+  void set_closed_at(Instant at) {
+    const auto ns = static_cast<std::uint64_t>(at.time_since_epoch().count());
+    prev_idle = static_cast<std::uint32_t>(ns >> 32);
+    next_idle = static_cast<std::uint32_t>(ns);
+  }
+  [[nodiscard]] Instant closed_at() const {
+    const std::uint64_t ns = std::uint64_t{prev_idle} << 32 | next_idle;
+    return Instant{Duration{static_cast<std::int64_t>(ns)}};
+  }
 };
 static_assert(sizeof(Client) <= 32);
 

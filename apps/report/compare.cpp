@@ -8,13 +8,12 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "apps/config/exit_code.h"
+#include "apps/report/result_file.h"
 #include "apps/report/units.h"
 
 namespace millrace::report {
@@ -72,27 +71,6 @@ std::string ratio_text(const Pair& pair) {
 }
 
 }  // namespace
-
-Result<json> read_result(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) {
-    return Error{ErrorKind::environment, fmt::format("{} cannot be read", path), ""};
-  }
-  json found = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (found.is_discarded()) {
-    return Error{ErrorKind::usage, fmt::format("{} is not JSON", path),
-                 "give what millrace load --json wrote"};
-  }
-  const bool is_result = found.is_object() && found.contains("start") && found.contains("end") &&
-                         found.contains("latency");
-  if (!is_result || found.value("schema_version", json()) != 1) {
-    return Error{ErrorKind::usage,
-                 fmt::format("{} is not a result of millrace: expected schema_version 1", path),
-                 "give what millrace load --json wrote"};
-  }
-  return found;
-}
 
 Comparison compare(const json& before, const json& after) {
   Comparison c;

@@ -11,10 +11,6 @@
 
 namespace millrace::report {
 
-/// A result.json of schema version 1. Errors: environment (not readable), usage (not JSON, or not a
-/// result), each with the file's name.
-[[nodiscard]] Result<nlohmann::json> read_result(const std::string& path);
-
 /// One figure of both. `unit` is ns, bytes, 1/s, Mbit/s or nothing.
 struct Pair {
   std::string name;

@@ -17,6 +17,20 @@ void Histogram::merge(const Histogram& other) {
   max_ = std::max(max_, other.max_);
 }
 
+void Histogram::clear() {
+  std::fill(bins_.begin(), bins_.end(), 0);
+  count_ = saturated_ = sum_ = max_ = 0;
+  min_ = ~std::uint64_t{0};
+}
+
+void Histogram::add_figures(std::uint64_t min, std::uint64_t max, std::uint64_t sum,
+                            std::uint64_t saturated) {
+  min_ = std::min(min_, min);
+  max_ = std::max(max_, max);
+  sum_ += sum;
+  saturated_ += saturated;
+}
+
 double Histogram::mean() const {
   return count_ == 0 ? 0.0 : static_cast<double>(sum_) / static_cast<double>(count_);
 }

@@ -35,12 +35,21 @@ class Histogram {
   }
 
   void merge(const Histogram& other);
+  void clear();
+  /// What a file kept of a histogram: its bins one by one, then the figures that no bin has.
+  void add_to_bin(std::size_t bin, std::uint64_t count) {
+    bins_[bin] += count;
+    count_ += count;
+  }
+  void add_figures(std::uint64_t min, std::uint64_t max, std::uint64_t sum,
+                   std::uint64_t saturated);
 
   [[nodiscard]] std::uint64_t count() const { return count_; }
   [[nodiscard]] std::uint64_t saturated() const { return saturated_; }
   [[nodiscard]] std::uint64_t min() const { return count_ == 0 ? 0 : min_; }
   [[nodiscard]] std::uint64_t max() const { return max_; }
   [[nodiscard]] double mean() const;
+  [[nodiscard]] std::uint64_t sum() const { return sum_; }
   /// The least recorded bin value v such that at least `percent` of all values are <= v; the bin's
   /// upper edge, but never above max(). 0 when empty.
   [[nodiscard]] std::uint64_t percentile(double percent) const;

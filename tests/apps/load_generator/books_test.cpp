@@ -132,7 +132,7 @@ TEST(Rules, ARateUnderNinetyFivePercentIsNamedButNotInAClosedLoop) {
 TEST(Results, JsonHoldsBothBooksAndTheirBalance) {
   Summary s = good_summary();
   s.ledger.connections.fail(Failed::timeout);
-  s.latencies.connect.record(1500);
+  s.latencies[Measure::connect].record(1500);
   const nlohmann::json j = to_json(s);
   EXPECT_EQ(j["schema_version"], 1);
   EXPECT_EQ(j["end"]["connections"]["failed"]["timeout"], 1);

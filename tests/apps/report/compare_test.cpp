@@ -10,6 +10,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apps/report/result_file.h"
+
 namespace millrace::report {
 namespace {
 

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Intervals end on whole seconds, give or take the time between two looks, so that those of several
+// runs that began together lie beside each other.
+#include "apps/load_generator/clerk.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include "apps/report/units.h"
+
+namespace millrace::load {
+
+namespace {
+
+constexpr Duration kInterval = 1s;
+/// For a generator to hand over its histograms: it does so some milliseconds after it is asked, and
+/// what it does not hand over now comes with the next interval.
+constexpr Duration kHandOver = 100ms;
+
+double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
+
+tcp::StateCounts states_of(const Fleet& fleet) {
+  tcp::StateCounts states;
+  for (std::size_t end = 0; end < fleet.ends(); ++end) {
+    for (std::size_t worker = 0; worker < fleet.workers(end); ++worker) {
+      const tcp::StateCounts of_worker = fleet.stats(end, worker).states;
+      for (std::size_t i = 0; i < tcp::kStateCount; ++i) states.count[i] += of_worker.count[i];
+    }
+  }
+  return states;
+}
+
+std::uint64_t unix_ms() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+}
+
+}  // namespace
+
+Clerk::Clerk(Session& session, Summary& summary)
+    : session_(session),
+      summary_(summary),
+      begun_(session.fleet.now()),
+      last_(begun_),
+      next_(begun_ + kInterval) {
+  summary_.setup.started_unix_ms = unix_ms();
+  session_.streams.start(summary_.setup);
+  if (!session.quiet) std::printf("%s\n", interval_header(session.options.mode).c_str());
+}
+
+Phase Clerk::phase() const {
+  Phase earliest = Phase::done;
+  for (const Generator* generator : session_.generators) {
+    earliest = std::min(earliest, generator->progress().phase);
+  }
+  return earliest;
+}
+
+Ledger Clerk::books() const {
+  Ledger all;
+  for (const Generator* generator : session_.generators) all.add(generator->progress().ledger);
+  return all;
+}
+
+void Clerk::note_states() {
+  states_ = states_of(session_.fleet);
+  summary_.time_wait_peak = std::max(summary_.time_wait_peak, states_.of(tcp::State::time_wait));
+  if (phase() > Phase::run) return;
+  summary_.states_at_end_of_run = states_;
+  summary_.resident_bytes = report::resident_bytes();
+}
+
+void Clerk::take_latencies() {
+  std::vector<LatencyPair*> asked;
+  for (Generator* generator : session_.generators) {
+    asked.push_back(&generator->live_latencies());
+    asked.back()->ask();
+  }
+  const Instant until = session_.fleet.now() + kHandOver;
+  while (!asked.empty() && session_.fleet.now() < until) {
+    std::this_thread::sleep_for(1ms);
+    std::erase_if(asked, [this](LatencyPair* pair) {
+      Latencies* taken = pair->resting();
+      if (taken == nullptr) return false;
+      latencies_.merge(*taken);
+      taken->clear();
+      return true;
+    });
+  }
+}
+
+void Clerk::note(Instant now, bool force) {
+  note_states();
+  if (now < next_ && !force) return;
+  while (next_ <= now) next_ += kInterval;
+  take_latencies();
+  now = session_.fleet.now();  // the books that follow are of this moment
+  const Ledger books_now = books();
+  Interval interval;
+  interval.start_s = seconds(last_ - begun_);
+  interval.end_s = seconds(now - begun_);
+  interval.phase = phase();
+  interval.ledger = books_now;
+  interval.ledger.subtract(seen_);
+  interval.states = states_;
+  interval.schedule_lag_ns = latencies_[Measure::schedule_lag].max();
+  interval.connect = report::digest_of(latencies_[Measure::connect]);
+  interval.last_byte = report::digest_of(latencies_[Measure::last_byte]);
+  if (!session_.quiet) {
+    std::printf("%s\n",
+                interval_line(session_.options.mode, interval, seconds(now - last_)).c_str());
+    std::fflush(stdout);
+  }
+  session_.streams.interval(interval, latencies_);
+  summary_.intervals.push_back(std::move(interval));
+  summary_.latencies.merge(latencies_);
+  latencies_.clear();
+  seen_ = books_now;
+  last_ = now;
+}
+
+}  // namespace millrace::load

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Keeps the minutes of a run: each second an interval, from what the generators publish and from
+// the histograms that they hand over; a line for people, and lines for the streams.
+#pragma once
+
+#include <vector>
+
+#include "apps/load_generator/generator.h"
+#include "apps/load_generator/session.h"
+#include "apps/load_generator/streams.h"
+#include "apps/load_generator/summary.h"
+
+namespace millrace::load {
+
+class Clerk {
+ public:
+  /// The workers begin now: seconds count from here.
+  Clerk(Session& session, Summary& summary);
+
+  /// The earliest phase of all generators.
+  [[nodiscard]] Phase phase() const;
+  /// Closes an interval if its second has passed, or if `force`.
+  void note(Instant now, bool force);
+
+ private:
+  void take_latencies();
+  [[nodiscard]] Ledger books() const;
+  void note_states();
+
+  Session& session_;
+  Summary& summary_;
+  Instant begun_;
+  Instant last_;
+  Instant next_;
+  Ledger seen_;
+  tcp::StateCounts states_;
+  Latencies latencies_;  // of the interval that goes on
+};
+
+}  // namespace millrace::load

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Reading and writing of result files.
+#include "apps/report/result_file.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+namespace millrace::report {
+
+using nlohmann::json;
+
+Result<json> read_result(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file) {
+    return Error{ErrorKind::environment, fmt::format("{} cannot be read", path), ""};
+  }
+  json found = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (found.is_discarded()) {
+    return Error{ErrorKind::usage, fmt::format("{} is not JSON", path),
+                 "give what millrace load --json wrote"};
+  }
+  const bool is_result = found.is_object() && found.contains("start") && found.contains("end") &&
+                         found.contains("latency");
+  if (!is_result || found.value("schema_version", json()) != 1) {
+    return Error{ErrorKind::usage,
+                 fmt::format("{} is not a result of millrace: expected schema_version 1", path),
+                 "give what millrace load --json wrote"};
+  }
+  return found;
+}
+
+Status write_text(const std::string& path, const std::string& text) {
+  std::FILE* file = path == "-" ? stdout : std::fopen(path.c_str(), "we");
+  bool good = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  if (file != nullptr) good = std::fflush(file) == 0 && good;
+  if (file != nullptr && file != stdout) good = std::fclose(file) == 0 && good;
+  if (good) return Ok{};
+  return Error{ErrorKind::environment, fmt::format("cannot write to '{}'", path),
+               "name a file in a directory that exists and is writable"};
+}
+
+Status write_json(const std::string& path, const json& value) {
+  return write_text(path, value.dump(1) + "\n");
+}
+
+}  // namespace millrace::report

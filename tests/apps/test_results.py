@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a run writes beside its table: result.json, the stream and the log of histograms agree."""
+import collections
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import hdr_log
+import jsonschema
+import pytest
+
+BINARY = os.environ.get("MILLRACE_BIN", "")
+BUILD = pathlib.Path(os.environ.get("MILLRACE_BUILD", "."))
+SCHEMAS = pathlib.Path(__file__).parents[2] / "apps" / "load_generator"
+TAGS = {"connect": "connect", "connect_raw": "connect_raw", "ttfb": "first_byte",
+        "ttfb_raw": "first_byte_raw", "ttlb": "last_byte", "ttlb_raw": "last_byte_raw",
+        "close": "close", "schedule_lag": "schedule_lag"}
+READ_BY_LIBRARY = """
+const hdr = require('hdr-histogram-js');
+const reader = new hdr.HistogramLogReader(require('fs').readFileSync(process.argv[2], 'utf8'));
+const all = {};
+for (let h; (h = reader.nextIntervalHistogram());) {
+  all[h.tag] = all[h.tag] || hdr.build({
+    lowestDiscernibleValue: 1, numberOfSignificantValueDigits: 3,
+    highestTrackableValue: 2 ** 42 - 1, bitBucketSize: 64});
+  all[h.tag].add(h);
+}
+const percentiles = [50, 75, 90, 95, 99, 99.9, 99.99];
+console.log(JSON.stringify(Object.fromEntries(Object.entries(all).map(([tag, h]) =>
+  [tag, [h.totalCount, ...percentiles.map(p => h.getValueAtPercentile(p))]]))));
+"""
+
+
+def go(*args, code=(0, 4), **more):
+    environment = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(more.pop("runtime"))}
+    done = subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=60,
+                          env=environment, check=False, **more)
+    assert done.returncode in code, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module", name="run")
+def one_run(tmp_path_factory):
+    """Two seconds and a bit, with everything written."""
+    folder = tmp_path_factory.mktemp("run")
+    folder.chmod(0o700)
+    go("loopback", "--rate", "2k", "--requests-per-connection", "3", "--duration", "2300ms",
+       "--no-hugepages", "--json", "r.json", "--ndjson", "r.ndjson", "--hlog", "r.hlog",
+       runtime=folder, cwd=folder)
+    return folder
+
+
+def validator(name):
+    schemas = {s["$id"]: s for s in (json.loads(path.read_text())
+                                     for path in SCHEMAS.glob("*.schema.json"))}
+    schema = next(s for i, s in schemas.items() if i.endswith(f"/{name}.schema.json"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    resolver = jsonschema.RefResolver.from_schema(schema, store=schemas)
+    return jsonschema.Draft202012Validator(schema, resolver=resolver)
+
+
+def test_the_stream_is_the_result_line_by_line(run):
+    result = json.loads((run / "r.json").read_text())
+    lines = [json.loads(line) for line in (run / "r.ndjson").read_text().splitlines()]
+    check = validator("stream")
+    for line in lines:
+        check.validate(line)
+    assert [line["type"] for line in lines] == ["start", "interval", "interval", "interval", "end"]
+    assert lines[0]["start"] == result["start"]
+    assert [line["interval"] for line in lines[1:-1]] == result["intervals"]
+    for key in ("end", "latency", "verdict"):
+        assert lines[-1][key] == result[key]
+    for spoilt in ({**lines[1], "type": "start"}, {**lines[1], "more": 1}, {"type": "end"}):
+        with pytest.raises(jsonschema.ValidationError):
+            check.validate(spoilt)
+
+
+def test_intervals_add_up_to_the_whole(run):
+    result = json.loads((run / "r.json").read_text())
+    intervals = result["intervals"]
+    for book in ("connections", "transactions"):
+        for figure in ("offered", "launched", "completed"):
+            assert sum(i[book][figure] for i in intervals) == result["end"][book][figure]
+    for measure in ("connect", "last_byte"):
+        whole = result["latency"][measure]
+        bins = collections.Counter()
+        for interval in intervals:
+            digest = interval["latency"][measure]
+            decoded = hdr_log.decode(digest["hdr"]) if digest["hdr"] else {}
+            assert sum(decoded.values()) == digest["count"]
+            assert digest["p50"] <= digest["p99"] <= digest["p99.9"] <= digest["max"]
+            bins.update(decoded)
+        assert bins == {low: count for low, _, count in whole["bins"]}
+        assert max(i["latency"][measure]["max"] for i in intervals) == whole["max"]
+    ends = [i["end_s"] for i in intervals]
+    assert [i["start_s"] for i in intervals] == [0, *ends[:-1]]
+
+
+def test_the_log_of_histograms_is_the_result_bin_by_bin(run):
+    result = json.loads((run / "r.json").read_text())
+    started, lines = hdr_log.read(run / "r.hlog")
+    assert round(started * 1000) == result["start"]["started_unix_ms"]
+    sums = collections.defaultdict(collections.Counter)
+    for tag, start, length, most, counts in lines:
+        assert 0 < length < 30 and start < 30
+        assert most >= max(counts) / 1e6 - 0.001
+        sums[tag].update(counts)
+    assert set(sums) == set(TAGS)
+    for tag, measure in TAGS.items():
+        whole = result["latency"][measure]
+        assert sums[tag] == {low: count for low, _, count in whole["bins"]}, tag
+        assert sum(sums[tag].values()) == whole["count"] > 0
+
+
+def test_the_log_of_histograms_is_read_by_hdr_histogram_js(run):
+    modules = BUILD / "npm" / "node_modules"
+    if not shutil.which("node") or not (modules / "hdr-histogram-js").is_dir():
+        pytest.skip("npm's hdr-histogram-js is not there: "
+                    f"npm install --prefix {modules.parent} hdr-histogram-js@3.0.1")
+    script = run / "read.js"
+    script.write_text(READ_BY_LIBRARY)
+    done = subprocess.run(["node", script, run / "r.hlog"], capture_output=True, text=True,
+                          timeout=60, check=True, env={**os.environ, "NODE_PATH": str(modules)})
+    found = json.loads(done.stdout)
+    result = json.loads((run / "r.json").read_text())["latency"]
+    names = ("p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99")
+    assert set(found) == set(TAGS)
+    for tag, (count, *percentiles) in found.items():
+        ours = result[TAGS[tag]]
+        assert count == ours["count"]
+        # A percentile is the upper edge of its bin; ours is never above the greatest value.
+        assert [min(p, ours["max"]) for p in percentiles] == [ours["percentiles"][n]
+                                                              for n in names], tag
+
+
+def test_two_results_do_not_share_standard_output(tmp_path):
+    tmp_path.chmod(0o700)
+    done = go("loopback", "--json", "-", "--ndjson", "-", code=(2,), runtime=tmp_path)
+    assert done.stderr == ("millrace: standard output can take one of --json, --ndjson and --hlog, "
+                           "not several; name a file instead of -\n")
+    done = go("loopback", "--hlog", "/nowhere/x", code=(3,), runtime=tmp_path)
+    assert done.stderr == ("millrace: cannot write to '/nowhere/x': No such file or directory; "
+                           "name a file in a directory that exists and is writable\n")
+
+
+def test_a_stream_to_standard_output_is_nothing_else(tmp_path):
+    tmp_path.chmod(0o700)
+    done = go("loopback", "--ndjson", "-", "--duration", "200ms", "--rate", "500", "--no-hugepages",
+              runtime=tmp_path)
+    types = [json.loads(line)["type"] for line in done.stdout.splitlines()]
+    assert types[0] == "start" and types[-1] == "end" and set(types[1:-1]) == {"interval"}
