@@ -83,7 +83,8 @@ void BulkPath::transmit(const tcp::SegmentOut& out) {
   if (out.payload_bytes == 0) return;
   ++sums_.sent_segments;
   if (departures != nullptr) departures->push_back({now_, out.payload_bytes});
-  if (lose_ != 0 || random_.chance(plan_.loss)) {
+  const bool its_turn = plan_.lose_each != 0 && ++since_loss_ % plan_.lose_each == 0;
+  if (lose_ != 0 || its_turn || random_.chance(plan_.loss)) {
     if (lose_ != 0) --lose_;
     ++sums_.lost_segments;
     return;

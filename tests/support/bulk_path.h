@@ -24,6 +24,7 @@ struct PathPlan {
   Duration round_trip = 10ms;
   std::uint64_t buffer_bytes = 12'500;  // beside the segment that is being sent
   double loss = 0;                      // of each segment, independently
+  std::uint64_t lose_each = 0;  // and of so many segments the last (RFC 9438 §5.1); 0: none
   std::uint64_t seed = 1;
   tcp::TcpConfig tcp;
 };
@@ -107,6 +108,7 @@ class BulkPath {
   std::deque<Answer> answers_;
   Instant wire_free_{};
   std::uint32_t lose_ = 0;
+  std::uint64_t since_loss_ = 0;
   std::uint32_t delay_ = 0;
   Duration delay_by_{0};
 
