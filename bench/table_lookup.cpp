@@ -39,7 +39,7 @@ struct Table {
     for (std::uint32_t i = 0; i < count; ++i) {
       record(i).tuple = tuple_of(i);
       const bool inserted =
-          index.insert(tcp::tuple_hash_v4(kKey, tuple_of(i)), EntryRef(EntryKind::connection, i));
+          index.insert(kHasher.v4(tuple_of(i)), EntryRef(EntryKind::connection, i));
       if (!inserted) std::abort();
     }
   }
@@ -114,7 +114,7 @@ void insert_and_erase(benchmark::State& state) {
 
 void hash(benchmark::State& state) {
   std::uint32_t i = 0;
-  for (auto _ : state) benchmark::DoNotOptimize(tcp::tuple_hash_v4(kKey, tuple_of(++i)));
+  for (auto _ : state) benchmark::DoNotOptimize(kHasher.v4(tuple_of(++i)));
 }
 
 void up_to_ten_million(benchmark::internal::Benchmark* b) { sizes(b, 10'000'000); }

@@ -48,7 +48,7 @@ struct House {
   explicit House(std::uint32_t count)
       : profiles{config()},
         index(count + count / 4),
-        store(count + count / 4, profiles, index, kKey),
+        store(count + count / 4, profiles, index, kHasher),
         population(count) {
     while (next < count) insert_burst();
   }
@@ -61,7 +61,7 @@ struct House {
   void insert_burst() {
     std::array<std::uint64_t, kBurst> hashes;
     for (std::size_t i = 0; i < kBurst; ++i) {
-      hashes[i] = tcp::tuple_hash_v4(kKey, tuple_of(next + static_cast<std::uint32_t>(i)));
+      hashes[i] = kHasher.v4(tuple_of(next + static_cast<std::uint32_t>(i)));
       index.prefetch(hashes[i]);
     }
     for (const std::uint64_t hash : hashes) {

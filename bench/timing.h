@@ -19,7 +19,7 @@
 
 namespace millrace::bench {
 
-inline constexpr SipKey kKey{0x1234, 0x5678};
+inline const tcp::TupleHasher kHasher(SipKey{0x1234, 0x5678});
 inline constexpr std::size_t kBurst = 32;
 inline constexpr std::size_t kProbes = std::size_t{1} << 20;
 
@@ -84,7 +84,7 @@ inline std::vector<Probe> probes(std::uint32_t first, std::uint32_t count) {
   std::uint64_t state = 1;
   for (Probe& p : result) {
     p.number = first + static_cast<std::uint32_t>(next_random(state) % count);
-    p.hash = tcp::tuple_hash_v4(kKey, tuple_of(p.number));
+    p.hash = kHasher.v4(tuple_of(p.number));
   }
   return result;
 }

@@ -14,7 +14,7 @@ def room_of(path):
     """The room of a source file; what lies outside of the house is library code in line."""
     path = path.removeprefix(f"{ROOT}/")
     path = re.sub(r"^(.*/)?\.\./\.\./", "", path)
-    if "siphash" in path or "tuple" in path:
+    if "siphash" in path or "tuple" in path or "base/aes" in path:
         return "keyed hashes and tuples"
     return next((room for room in ROOMS if path.startswith(room + "/")), "libraries")
 

@@ -47,6 +47,8 @@ EndpointImpl::EndpointImpl(const EndpointConfig& c)
     : config(c),
       profiles((config.profiles.reserve(kMaxProfiles), config.profiles.data())),
       given_profiles(config.profiles.size()),
+      hasher(c.secrets.table),
+      cipher(c.secrets.numbers),
       stores(make_stores(c)),
       connections(c.max_connections),
       generation_pages(std::size_t{c.max_connections} * sizeof(std::uint16_t)),
@@ -55,7 +57,7 @@ EndpointImpl::EndpointImpl(const EndpointConfig& c)
       half_open(c.max_half_open, config.profiles),
       cookies(c.secrets.cookies),
       fast_open_pending(c.max_connections),
-      time_wait(c.max_time_wait, config.profiles, index, c.secrets.table),
+      time_wait(c.max_time_wait, config.profiles, index, hasher),
       ports(c.secrets.ports, c.first_port, c.last_port),
       own_ports(c.steering == nullptr ? nullptr
                                       : std::make_unique<OwnPorts>(*c.steering, c.worker)),

@@ -62,6 +62,8 @@ struct EndpointImpl {
   Instant wheel_time{};        // when the wheel last was sure of the time
   Instant wheel_limit = Instant::min();  // up to which it needs no reassurance
   bool clock_started = false;
+  TupleHasher hasher;
+  TupleCipher cipher;
   Counters counters;
   StateCounts states;
 
@@ -121,8 +123,7 @@ struct EndpointImpl {
   }
   [[nodiscard]] std::uint64_t hash_of(std::uint32_t i, const Connection& c) const {
     if (i == hashed_index) return hashed;
-    return c.has(Connection::kIpv6) ? tuple_hash(config.secrets.table, tuple_of(c))
-                                    : tuple_hash_v4(config.secrets.table, c.tuple);
+    return c.has(Connection::kIpv6) ? hasher(tuple_of(c)) : hasher.v4(c.tuple);
   }
   void observe(Instant at) {
     now = at;

@@ -153,9 +153,8 @@ void count_accepted(EndpointImpl& e, std::uint16_t listener, std::uint32_t index
 
 FlowNumbers numbers_for(const EndpointImpl& e, const FourTuple& tuple,
                         const Incarnation& previous) {
-  const SipKey key = e.config.secrets.numbers;
-  return previous.entry ? flow_numbers_beyond(key, tuple, e.now, previous.old_snd_nxt)
-                        : flow_numbers(key, tuple, e.now);
+  return previous.entry ? flow_numbers_beyond(e.cipher, tuple, e.now, previous.old_snd_nxt)
+                        : flow_numbers(e.cipher, tuple, e.now);
 }
 
 // Flattened: its small steps have other callers as well.
@@ -299,7 +298,7 @@ bool advance_half_open(EndpointImpl& e) {
     const FourTuple tuple = e.half_open.tuple(due.ref);
     if (due.expired) {
       ++e.counters.AttemptFails;
-      remove(e, due.ref, tuple_hash(e.config.secrets.table, tuple));
+      remove(e, due.ref, e.hasher(tuple));
       continue;
     }
     ++e.counters.RetransSegs;
@@ -314,7 +313,7 @@ void drop_half_open_of(EndpointImpl& e, std::uint16_t listener) {
   for (;;) {
     const std::size_t count = e.half_open.list(listener, some);
     for (const EntryRef ref : std::span(some).first(count)) {
-      remove(e, ref, tuple_hash(e.config.secrets.table, e.half_open.tuple(ref)));
+      remove(e, ref, e.hasher(e.half_open.tuple(ref)));
     }
     if (count < some.size()) return;
   }

@@ -172,11 +172,9 @@ Drop on_connection_segment(EndpointImpl& e, std::uint32_t index, Connection& c,
   return deliver_unexpected(e, index, c, segment);
 }
 
-std::uint64_t Endpoint::hash(const FourTuple& tuple) const {
-  return tuple_hash(impl_->config.secrets.table, tuple);
-}
+std::uint64_t Endpoint::hash(const FourTuple& tuple) const { return impl_->hasher(tuple); }
 
-TupleHasher Endpoint::hasher() const { return TupleHasher(impl_->config.secrets.table); }
+TupleHasher Endpoint::hasher() const { return impl_->hasher; }
 
 void Endpoint::prefetch(std::uint64_t hash) const { impl_->index.prefetch(hash); }
 

@@ -89,7 +89,7 @@ Duration TimeWait::age(EntryRef ref, Instant now) const {
 }
 
 std::uint64_t TimeWait::hash_of(EntryRef ref) const {
-  return ref.ipv6() ? tuple_hash(key_, v6(ref).tuple) : tuple_hash_v4(key_, v4(ref).tuple);
+  return ref.ipv6() ? hasher_(v6(ref).tuple) : hasher_.v4(v4(ref).tuple);
 }
 
 TimeWaitGone TimeWait::gone(EntryRef ref) const {

@@ -33,10 +33,10 @@
 #include "tcp/base/packed_tuple.h"
 #include "tcp/base/pool.h"
 #include "tcp/base/seq.h"
-#include "tcp/base/siphash.h"
 #include "tcp/base/time.h"
 #include "tcp/connection/config.h"
 #include "tcp/endpoint/index.h"
+#include "tcp/endpoint/tuple_hash.h"
 
 namespace millrace::tcp {
 
@@ -71,9 +71,9 @@ class TimeWait {
   static constexpr std::uint32_t kMaxCapacity = 1U << 27;
 
   /// Room for `capacity` entries of both families; 2MSL by profile from `profiles`. Looks after its
-  /// entries' slots in `index`, hashed by `table_key`.
+  /// entries' slots in `index`, hashed by `hasher`.
   TimeWait(std::uint32_t capacity, std::span<const TcpConfig> profiles, Index& index,
-           SipKey table_key);
+           const TupleHasher& hasher);
   /// True if a profile that it was made with has this 2MSL.
   [[nodiscard]] bool has_two_msl(Duration two_msl) const;
   /// One more profile, kMaxProfiles at most: its number is the next. Its 2MSL must be such a one.
@@ -242,7 +242,7 @@ class TimeWait {
   ReservedPages entries_;
   ReservedPages headers_;
   Index& index_;
-  SipKey key_;
+  TupleHasher hasher_;
   std::uint32_t capacity_;
   std::uint32_t run_count_ = 0;
   std::uint32_t runs_touched_ = 0;

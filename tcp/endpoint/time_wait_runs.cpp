@@ -16,8 +16,8 @@ constexpr std::size_t kMostSurvivors = 64;
 }  // namespace
 
 TimeWait::TimeWait(std::uint32_t capacity, std::span<const TcpConfig> profiles, Index& index,
-                   SipKey table_key)
-    : index_(index), key_(table_key), capacity_(capacity) {
+                   const TupleHasher& hasher)
+    : index_(index), hasher_(hasher), capacity_(capacity) {
   MR_CHECK(capacity <= kMaxCapacity && !profiles.empty() && profiles.size() <= kMaxProfiles);
   by_profile_.reserve(kMaxProfiles);
   for (const TcpConfig& config : profiles) {

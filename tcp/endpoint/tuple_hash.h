@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The hash that places a four-tuple in the index of connections: SipHash-1-3 under a secret key,
-// because whoever chooses addresses and ports must not be able to choose the bucket. Computed once
-// per segment and handed along. Twelve bytes for IPv4 and thirty-six for IPv6, so the two families
-// can never be mistaken for each other.
+// Keyed functions of a four-tuple. Where an entry lies in the index of connections is four rounds
+// of AES under a secret key, because whoever chooses addresses and ports must not be able to choose
+// the bucket; computed once per segment and handed along. What others get to see, sequence numbers
+// and timestamps, is all of AES-128 under another key (isn.h), or SipHash-2-4 where it is rare.
+//
+// An IPv4 tuple is one block. IPv6 takes three, chained, ports first. The first block names the
+// family, so that no tuple's blocks begin with all of another's: chaining is then as good as the
+// cipher (CBC-MAC over messages of which none is the beginning of another).
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
+#include "tcp/base/aes.h"
 #include "tcp/base/four_tuple.h"
 #include "tcp/base/packed_tuple.h"
 #include "tcp/base/siphash.h"
@@ -20,51 +25,59 @@ namespace detail {
                                                 std::uint64_t size_bytes) {
   return local_port | (std::uint64_t{remote_port} << 16) | (size_bytes << 56);
 }
+[[nodiscard, gnu::always_inline]] inline AesBlock address_block(const Address& address) {
+  const AddressWords words = address.words();
+  return aes_block(words.low, words.high);
+}
 }  // namespace detail
 
-/// SipHash-C-D of an IPv4 tuple: addresses and ports in host order, little-endian, local end first.
+/// SipHash-C-D of a tuple: IPv4 as it lies packed, IPv6 its addresses before its ports.
 template <int C, int D>
-[[nodiscard, gnu::always_inline]] constexpr std::uint64_t tuple_siphash_v4(SipKey key,
-                                                                           const PackedTuple& t) {
+[[nodiscard]] inline std::uint64_t tuple_siphash(SipKey key, const FourTuple& t) {
   millrace::detail::SipState s(key);
-  s.template absorb<C>(t.local | (std::uint64_t{t.remote} << 32));
-  s.template absorb<C>(detail::last_word(t.local_port, t.remote_port, 12));
+  const AddressWords local = t.local.words();
+  const AddressWords remote = t.remote.words();
+  if (t.local.is_v4()) {
+    s.template absorb<C>(t.local.to_v4() | (std::uint64_t{t.remote.to_v4()} << 32));
+    s.template absorb<C>(detail::last_word(t.local_port, t.remote_port, 12));
+  } else {
+    for (const std::uint64_t word : {local.high, local.low, remote.high, remote.low}) {
+      s.template absorb<C>(word);
+    }
+    s.template absorb<C>(detail::last_word(t.local_port, t.remote_port, 36));
+  }
   return s.template finish<D>();
 }
 
-/// SipHash-C-D of a tuple of either family.
-template <int C, int D>
-[[nodiscard, gnu::always_inline]] inline std::uint64_t tuple_siphash(SipKey key,
-                                                                     const FourTuple& t) {
-  if (t.local.is_v4()) return tuple_siphash_v4<C, D>(key, pack_v4(t));
-  std::uint64_t words[4];
-  std::memcpy(words, t.local.bytes().data(), 16);
-  std::memcpy(words + 2, t.remote.bytes().data(), 16);
-  millrace::detail::SipState s(key);
-  for (const std::uint64_t word : words) s.template absorb<C>(word);
-  s.template absorb<C>(detail::last_word(t.local_port, t.remote_port, 36));
-  return s.template finish<D>();
-}
-
-/// The hash of the index.
-[[nodiscard, gnu::always_inline]] inline std::uint64_t tuple_hash(SipKey key, const FourTuple& t) {
-  return tuple_siphash<1, 3>(key, t);
-}
-/// The same for an IPv4 tuple that lies packed in its entry.
-[[nodiscard]] constexpr std::uint64_t tuple_hash_v4(SipKey key, const PackedTuple& t) {
-  return tuple_siphash_v4<1, 3>(key, t);
-}
-
-/// The hash of one endpoint's index, for who computes it beside the endpoint, in line.
-class TupleHasher {
+/// A keyed function of a tuple, by `Rounds` rounds of AES for each block.
+template <int Rounds>
+class TupleFunction {
  public:
-  explicit TupleHasher(SipKey key) : key_(key) {}
+  explicit TupleFunction(SipKey key) : aes_(key) {}
+
+  /// Of an IPv4 tuple that lies packed in its entry.
+  [[nodiscard, gnu::always_inline]] std::uint64_t v4(const PackedTuple& t) const {
+    return low_word(aes_(aes_block(t.local | (std::uint64_t{t.remote} << 32),
+                                   detail::last_word(t.local_port, t.remote_port, 12))));
+  }
   [[nodiscard, gnu::always_inline]] std::uint64_t operator()(const FourTuple& t) const {
-    return tuple_hash(key_, t);
+    return t.local.is_v4() ? v4(pack_v4(t)) : v6(t);
   }
 
  private:
-  SipKey key_;  // never printed, logged or exported
+  [[nodiscard, gnu::always_inline]] std::uint64_t v6(const FourTuple& t) const {
+    AesBlock chain = aes_(aes_block(0, detail::last_word(t.local_port, t.remote_port, 36)));
+    chain = aes_(_mm_xor_si128(chain, detail::address_block(t.local)));
+    chain = aes_(_mm_xor_si128(chain, detail::address_block(t.remote)));
+    return low_word(chain);
+  }
+
+  Aes<Rounds> aes_;
 };
+
+/// The hash of the index.
+using TupleHasher = TupleFunction<4>;
+/// What sequence numbers and timestamp offsets are made of.
+using TupleCipher = TupleFunction<10>;
 
 }  // namespace millrace::tcp

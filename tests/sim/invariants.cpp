@@ -98,7 +98,7 @@ std::string Invariants::check_connection(const Connection& c, Seen& seen, std::u
   } else if ((reachable(seen.state) & bit(c.state)) == 0) {
     return "7: came from " + std::string(name_of(seen.state));
   }
-  const std::uint64_t hash = tcp::tuple_hash(impl_.config.secrets.table, impl_.tuple_of(c));
+  const std::uint64_t hash = impl_.hasher(impl_.tuple_of(c));
   const auto ref = impl_.index.find(
       hash, [&](tcp::EntryRef r) { return r == tcp::EntryRef(tcp::EntryKind::connection, index); });
   if (!ref.exists()) return "8: not in the index";

@@ -26,7 +26,7 @@ class TimeWaitWatch {
   TimeWaitWatch(const tcp::EndpointImpl& impl, bool every) : impl_(impl), every_(every) {}
 
   [[nodiscard]] tcp::EntryRef find(const FourTuple& tuple) const {
-    return find_entry(impl_, tcp::tuple_hash(impl_.config.secrets.table, tuple), tuple);
+    return find_entry(impl_, impl_.hasher(tuple), tuple);
   }
   /// A connection with this tuple is over since the last check: perhaps it waits.
   void has_ended(const FourTuple& tuple, Instant now);

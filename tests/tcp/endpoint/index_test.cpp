@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <map>
 #include <set>
 #include <vector>
@@ -18,6 +20,7 @@ namespace millrace::tcp {
 namespace {
 
 constexpr SipKey kKey{0x0123456789abcdef, 0xfedcba9876543210};
+const TupleHasher kHasher(kKey);
 
 EntryRef connection(std::uint32_t index) { return {EntryKind::connection, index}; }
 std::uint64_t hash_of(std::uint32_t index) {
@@ -44,22 +47,61 @@ TEST(EntryRef, KeepsKindAndIndex) {
   EXPECT_FALSE(EntryRef(EntryKind::time_wait, 5).ipv6());
 }
 
-TEST(TupleHash, IsSipHashOfThePackedTuple) {
-  const FourTuple v4{Address::v4(0xC6120001), Address::v4(0xC6120102), 80, 50'000};
-  const PackedTuple packed = pack_v4(v4);
-  unsigned char bytes[12];
-  std::memcpy(bytes, &packed, 12);
-  EXPECT_EQ(tuple_hash(kKey, v4), (siphash<1, 3>(kKey, bytes, 12)));
-  EXPECT_EQ(tuple_hash_v4(kKey, packed), tuple_hash(kKey, v4));
+constexpr FourTuple kV4{Address::v4(0xC6120001), Address::v4(0xC6120102), 80, 50'000};
+constexpr FourTuple kV6{Address::v6({0x20, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}),
+                        Address::v6({0x20, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2}), 443,
+                        1025};
 
-  const FourTuple v6{Address::v6({0x20, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}),
-                     Address::v6({0x20, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2}), 443, 1025};
-  unsigned char long_bytes[36];
-  std::memcpy(long_bytes, v6.local.bytes().data(), 16);
-  std::memcpy(long_bytes + 16, v6.remote.bytes().data(), 16);
-  std::memcpy(long_bytes + 32, &v6.local_port, 2);
-  std::memcpy(long_bytes + 34, &v6.remote_port, 2);
-  EXPECT_EQ(tuple_hash(kKey, v6), (siphash<1, 3>(kKey, long_bytes, 36)));
+TEST(TupleHash, IsTheSameOfAPackedTuple) {
+  EXPECT_EQ(kHasher.v4(pack_v4(kV4)), kHasher(kV4));
+  EXPECT_NE(kHasher(kV4), TupleHasher(SipKey{1, 2})(kV4));
+}
+
+TEST(TupleHash, ChainsTheBlocksOfAnIpv6Tuple) {
+  // The same three blocks one by one, by AES itself where its numbers are shown to others.
+  const Aes<10> aes(kKey);
+  const std::uint64_t ports = kV6.local_port | std::uint64_t{kV6.remote_port} << 16;
+  AesBlock chain = aes(aes_block(0, ports | std::uint64_t{36} << 56));
+  for (const Address& address : {kV6.local, kV6.remote}) {
+    AesBlock block;
+    std::memcpy(&block, address.bytes().data(), 16);
+    // The upper half of an address is the lower bytes of memory.
+    block = _mm_shuffle_epi32(block, 0x4e);
+    chain = aes(_mm_xor_si128(chain, block));
+  }
+  EXPECT_EQ(TupleCipher(kKey)(kV6), low_word(chain));
+}
+
+TEST(TupleHash, EveryBitOfATupleMovesHalfOfTheHash) {
+  for (const FourTuple& whole : {kV4, kV6}) {
+    const std::size_t from = whole.local.is_v4() ? 12 : 0;
+    double flipped = 0;
+    int count = 0;
+    const auto try_bit = [&](const FourTuple& other) {
+      flipped += std::popcount(kHasher(whole) ^ kHasher(other));
+      ++count;
+      // What picks the bucket and what is its tag alike.
+      EXPECT_NE(kHasher(whole) >> 40, kHasher(other) >> 40);
+      EXPECT_NE(kHasher(whole) << 40, kHasher(other) << 40);
+    };
+    for (std::size_t bit = 8 * from; bit < 128; ++bit) {
+      for (Address FourTuple::*end : {&FourTuple::local, &FourTuple::remote}) {
+        auto bytes = (whole.*end).bytes();
+        bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] ^ (1U << (bit % 8)));
+        FourTuple other = whole;
+        other.*end = Address::v6(bytes);
+        try_bit(other);
+      }
+    }
+    for (unsigned bit = 0; bit < 16; ++bit) {
+      for (std::uint16_t FourTuple::*port : {&FourTuple::local_port, &FourTuple::remote_port}) {
+        FourTuple other = whole;
+        other.*port = static_cast<std::uint16_t>(other.*port ^ (1U << bit));
+        try_bit(other);
+      }
+    }
+    EXPECT_NEAR(flipped / count, 32.0, 6 * 4.0 / std::sqrt(count));  // six standard deviations
+  }
 }
 
 TEST(Index, HoldsItsCapacityAndNoMore) {
@@ -243,7 +285,7 @@ void expect_spread(PublicHash hash) {
     std::memcpy(&t.remote, bytes + 4, 4);
     std::memcpy(&t.remote_port, bytes + 8, 2);
     t.local_port = static_cast<std::uint16_t>(1 + (i >> 16));
-    ASSERT_TRUE(index.insert(tuple_hash_v4(kKey, t), connection(i)));
+    ASSERT_TRUE(index.insert(kHasher.v4(t), connection(i)));
   }
   EXPECT_EQ(seen.size(), 1U) << "the attack is one";
   EXPECT_LT(index.stats().max_probes, 16U);
@@ -261,7 +303,7 @@ TEST(Index, SequentialTuplesSpread) {
   for (std::uint32_t i = 0; i < kCount; ++i) {
     const PackedTuple t{0x0a000001, 0x0a000002 + (i >> 14), 80,
                         static_cast<std::uint16_t>(1024 + (i & 0x3fff))};
-    ASSERT_TRUE(index.insert(tuple_hash_v4(kKey, t), connection(i)));
+    ASSERT_TRUE(index.insert(kHasher.v4(t), connection(i)));
   }
   EXPECT_LT(index.stats().max_probes, 16U);
   EXPECT_LT(index.stats().displaced, kCount * 15 / 100);

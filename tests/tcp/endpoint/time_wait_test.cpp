@@ -17,7 +17,7 @@
 namespace millrace::tcp {
 namespace {
 
-constexpr SipKey kKey{3, 4};
+const TupleHasher kHasher(SipKey{3, 4});
 
 FourTuple tuple_of(std::uint32_t number, bool ipv6) {
   const auto port = static_cast<std::uint16_t>(1024 + number % 60'000);
@@ -45,9 +45,9 @@ struct House {
   explicit House(std::uint32_t capacity, std::vector<TcpConfig> the_profiles = {TcpConfig{}})
       : profiles(std::move(the_profiles)),
         index(capacity + 16),
-        store(capacity, profiles, index, kKey) {}
+        store(capacity, profiles, index, kHasher) {}
 
-  static std::uint64_t hash(const FourTuple& t) { return tuple_hash(kKey, t); }
+  static std::uint64_t hash(const FourTuple& t) { return kHasher(t); }
   EntryRef find(const FourTuple& t) const {
     return index.find(hash(t), [&](EntryRef ref) { return store.matches(ref, t); });
   }
