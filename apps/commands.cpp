@@ -11,6 +11,7 @@
 #include "apps/inspect/ss.h"
 #include "apps/load_generator/commands.h"
 #include "apps/report/compare.h"
+#include "apps/report/merge.h"
 #include "dataplane/backend.h"
 #include "millrace_version.h"
 #include "tcp/base/check.h"
@@ -29,6 +30,7 @@ std::vector<Command> all_commands() {
   commands.push_back(load::load_command());
   commands.push_back(inspect::ss_command());
   commands.push_back(report::compare_command());
+  commands.push_back(report::merge_command());
   return commands;
 }
 

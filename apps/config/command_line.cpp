@@ -65,6 +65,7 @@ class Splitter {
                                  ->type_name(option.value_name)
                                  ->expected(1)
                                  ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      if (option.positional && option.kind == Option::Kind::repeated) o->expected(-1);
       o->group(option.group);
       options_.push_back(o);
     }
@@ -100,8 +101,11 @@ class Splitter {
   // CLI11 complains of nothing but an option at the end whose value is missing.
   [[nodiscard]] Error missing_value(std::span<const std::string> args) const {
     const std::string& flag = args.back();
-    const Option* option = flag.size() > 2 ? command_.options.find(flag.substr(2)) : nullptr;
-    const std::string value = option == nullptr ? "FILE" : option->value_name;
+    const auto& all = command_.options.all();
+    const auto option = std::find_if(all.begin(), all.end(), [&](const Option& o) {
+      return flag == "--" + o.name || flag == "-" + o.letter;
+    });
+    const std::string value = option == all.end() ? "FILE" : option->value_name;
     return usage(fmt::format("{} has no value: expected {} {}", flag, flag, value),
                  fmt::format("see millrace {} --help", command_.name));
   }

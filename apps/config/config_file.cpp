@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -43,6 +44,14 @@ const Command* find_command(std::span<const Command> commands, std::string_view 
   return nullptr;
 }
 
+// Whether a table of this name is an option's of some command.
+bool has_pairs(std::span<const Command> commands, std::string_view name) {
+  return std::any_of(commands.begin(), commands.end(), [&](const Command& command) {
+    const Option* option = command.options.find(name);
+    return option != nullptr && option->pairs;
+  });
+}
+
 // All option names of the commands given, for suggestions, and their tables' names.
 std::vector<std::string> all_names(std::span<const Command> commands, bool tables) {
   std::vector<std::string> names;
@@ -63,8 +72,29 @@ Result<std::string> word_of(const Reader& reader, const std::string& key, const 
       fmt::format("{} has a value of no use: expected text, a number, true or false", key));
 }
 
+// A table as words KEY=VALUE; of tables in it the keys are joined by dots: p99 in ttlb is ttlb.p99.
+Status add_pairs(const Reader& reader, const std::string& before, const toml::table& table,
+                 std::vector<std::string>& words) {
+  for (const auto& [key, node] : table) {
+    const std::string path = before + std::string(key.str());
+    if (const toml::table* inner = node.as_table()) {
+      if (auto good = add_pairs(reader, path + '.', *inner, words); !good) return good;
+      continue;
+    }
+    auto word = word_of(reader, path, node);
+    if (!word) return word.error();
+    words.push_back(path + '=' + word.value());
+  }
+  return Ok{};
+}
+
 Result<FileValue> value_of(const Reader& reader, const Option& option, const toml::node& node) {
   FileValue value{fmt::format("{}: {}", reader.place(node.source()), option.name), {}};
+  if (const toml::table* pairs = node.as_table(); pairs != nullptr && option.pairs) {
+    auto good = add_pairs(reader, "", *pairs, value.words);
+    if (!good) return good.error();
+    return value;
+  }
   const toml::array* array = node.as_array();
   if (array == nullptr) {
     auto word = word_of(reader, option.name, node);
@@ -101,7 +131,8 @@ Status read_table(const Reader& reader, const toml::table& table, const Command&
       if (node.is_table() && find_command(reader.commands, key.str()) != nullptr) continue;
       // Of another command: its spelling is checked there, its value when that command runs.
       const auto names = all_names(reader.commands, /*tables=*/true);
-      if (std::find(names.begin(), names.end(), name) != names.end() && !node.is_table()) continue;
+      const bool may_be = !node.is_table() || has_pairs(reader.commands, name);
+      if (std::find(names.begin(), names.end(), name) != names.end() && may_be) continue;
       return unknown_key(reader, key.source(), key.str(), names, "any command");
     }
     if (option == nullptr) {

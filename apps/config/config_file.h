@@ -8,6 +8,8 @@
 //   address = ["198.18.0.2/24", "2001:2::2/64"]
 //   [serve]
 //   listen = 80
+//   [slo]              # of an option with words KEY=VALUE
+//   ttlb.p99 = "2ms"
 #pragma once
 
 #include <map>

@@ -35,6 +35,7 @@ struct Option {
   std::string group;  // the heading in the help
   Kind kind = Kind::value;
   bool positional = false;
+  bool pairs = false;  // repeated, of words KEY=VALUE: in a file a table of its own
   /// Takes one word. `first` is true for the first word of a source: a repeated option forgets then
   /// what a weaker source or the default had put there.
   std::function<Status(std::string_view word, bool first)> set;
@@ -72,6 +73,18 @@ class OptionSet {
     };
   }
 
+  /// The same with words KEY=VALUE (--slo ttlb.p99=2ms), which a file has as a table of its own:
+  /// [slo] with ttlb.p99 = "2ms".
+  template <typename T, typename Parse>
+  void pairs(std::string name, std::string value_name, std::string help, std::vector<T>& target,
+             Parse parse) {
+    repeated(std::move(name), std::move(value_name), std::move(help), target, parse);
+    options_.back().pairs = true;
+  }
+
+  /// A short form of the option declared last: -o for --output.
+  void letter(std::string letter) { options_.back().letter = std::move(letter); }
+
   /// A flag without a value.
   void toggle(std::string name, std::string help, bool& target, std::string letter = "");
 
@@ -80,6 +93,14 @@ class OptionSet {
   void positional(std::string name, std::string value_name, std::string help, T& target,
                   Parse parse) {
     value(std::move(name), std::move(value_name), std::move(help), target, parse);
+    options_.back().positional = true;
+  }
+
+  /// Any number of words without dashes: `millrace merge A B C`.
+  template <typename T, typename Parse>
+  void positionals(std::string name, std::string value_name, std::string help,
+                   std::vector<T>& target, Parse parse) {
+    repeated(std::move(name), std::move(value_name), std::move(help), target, parse);
     options_.back().positional = true;
   }
 

@@ -33,6 +33,9 @@ constexpr std::string_view kIntroduction =
     "\n"
     "[serve]\n"
     "listen = 80\n"
+    "\n"
+    "[slo]\n"
+    "ttlb.p99 = \"2ms\"\n"
     "```\n"
     "\n"
     "Numbers take `k`, `M` and `G`, sizes `KiB`, `MiB` and `GiB`, times `us`, `ms`, `s`, `m` and "
@@ -47,6 +50,9 @@ struct Row {
 std::string key_text(const Option& option) {
   const std::string name = option.positional ? option.value_name : option.name;
   if (option.kind == Option::Kind::toggle) return fmt::format("`{}`", name);
+  if (option.positional && option.kind == Option::Kind::repeated) {
+    return fmt::format("`{}` (words without dashes)", name);
+  }
   if (option.positional) return fmt::format("`{}` (a word without dashes)", name);
   return fmt::format("`{}` {}", name, option.value_name);
 }

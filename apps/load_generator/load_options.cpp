@@ -68,6 +68,7 @@ void add_load_options(OptionSet& set, LoadOptions& o) {
             "write a log of histograms there, a line for each second and kind of latency, in "
             "HdrHistogram's format",
             o.hlog, parse_text);
+  report::add_threshold_option(set, o.thresholds);
 }
 
 void settle_load_options(LoadOptions& o) {

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "apps/config/options.h"
 #include "apps/config/parse_url.h"
 #include "apps/load_generator/plan.h"
 #include "apps/load_generator/summary.h"
+#include "apps/report/verdict.h"
 
 namespace millrace::load {
 
@@ -28,6 +30,7 @@ struct LoadOptions {
   std::string json;
   std::string ndjson;
   std::string hlog;
+  std::vector<report::Threshold> thresholds;
 
   [[nodiscard]] bool writes_to_stdout() const {
     return json == "-" || ndjson == "-" || hlog == "-";

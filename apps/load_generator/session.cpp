@@ -15,7 +15,7 @@
 #include "apps/config/parse_address.h"
 #include "apps/load_generator/clerk.h"
 #include "apps/report/result_file.h"
-#include "apps/report/units.h"
+#include "apps/report/verdict.h"
 
 namespace millrace::load {
 
@@ -24,8 +24,6 @@ namespace {
 constexpr Duration kLook = 50ms;       // how often progress is looked at
 constexpr Duration kReachWithin = 3s;  // for duplicate detection, and a link that comes up late
 constexpr std::size_t kMostNeighbours = 512;  // half of what a neighbour table holds
-constexpr double kFailedLimit = 1e-5;         // 0.001 % of transactions
-constexpr double kRateLimit = 0.95;
 
 void add_fleet(Summary& summary, const Fleet& fleet) {
   for (std::size_t worker = 0; worker < fleet.workers(0); ++worker) {
@@ -104,34 +102,13 @@ Summary watch(Session& session, Setup setup) {
 
 }  // namespace
 
-std::vector<std::string> broken_rules(const Summary& s) {
-  std::vector<std::string> broken;
-  const auto judge = [&](std::string_view what, const Book& book) {
-    const std::uint64_t failed = book.total_failed();
-    if (static_cast<double>(failed) <= kFailedLimit * static_cast<double>(book.launched)) return;
-    broken.push_back(fmt::format("{} of {} {} failed: over 0.001 %", report::group_digits(failed),
-                                 report::group_digits(book.launched), what));
-  };
-  judge("connections", s.ledger.connections);
-  judge("transactions", s.ledger.transactions);
-  const bool by_connection = s.setup.mode == Mode::cps;
-  const bool by_schedule = !s.setup.closed && s.setup.mode != Mode::concurrent && !s.interrupted;
-  const double achieved = by_connection ? s.connections_per_second() : s.transactions_per_second();
-  if (by_schedule && achieved < kRateLimit * s.setup.rate) {
-    broken.push_back(
-        fmt::format("{:.0f}/s completed of {:.0f}/s offered: under 95 %", achieved, s.setup.rate));
-  }
-  return broken;
-}
-
 Result<int> run_session(Session& session, Setup setup) {
   const Summary summary = watch(session, std::move(setup));
-  const std::vector<std::string> broken = broken_rules(summary);
   nlohmann::json result = to_json(summary);
-  result["verdict"] = {{"valid", broken.empty()}, {"broken_rules", broken}};
+  result["verdict"] = report::verdict_of(result, session.options.thresholds);
   if (!session.quiet) {
     std::fputs(to_text(summary).c_str(), stdout);
-    for (const std::string& rule : broken) std::printf("\n  not valid: %s\n", rule.c_str());
+    std::fputs(report::verdict_text(result["verdict"]).c_str(), stdout);
   }
   if (auto good = session.streams.end(result); !good) return good.error();
   if (!session.options.json.empty()) {
@@ -139,7 +116,7 @@ Result<int> run_session(Session& session, Setup setup) {
   }
   std::fflush(stdout);
   if (summary.interrupted) return static_cast<int>(kExitInterrupted);
-  return static_cast<int>(broken.empty() ? kExitGood : kExitVerdict);
+  return static_cast<int>(result["verdict"]["passed"] ? kExitGood : kExitVerdict);
 }
 
 }  // namespace millrace::load

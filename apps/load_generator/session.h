@@ -26,10 +26,8 @@ struct Session {
 
 /// Runs until every generator is done, or a signal and the drain that follows it; prints the lines
 /// and the table, writes --json and the streams, stops the fleet. What the run was worth:
-/// kExitGood, kExitVerdict with the broken rule named, or kExitInterrupted.
+/// kExitGood, kExitVerdict with the broken rule or the
+/// missed threshold named, or kExitInterrupted.
 [[nodiscard]] Result<int> run_session(Session& session, Setup setup);
-
-/// Rules that the result breaks, as sentences; empty if it is valid.
-[[nodiscard]] std::vector<std::string> broken_rules(const Summary& summary);
 
 }  // namespace millrace::load

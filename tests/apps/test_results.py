@@ -151,3 +151,44 @@ def test_a_stream_to_standard_output_is_nothing_else(tmp_path):
               runtime=tmp_path)
     types = [json.loads(line)["type"] for line in done.stdout.splitlines()]
     assert types[0] == "start" and types[-1] == "end" and set(types[1:-1]) == {"interval"}
+
+
+def test_thresholds_are_named_and_exit_4(tmp_path):
+    tmp_path.chmod(0o700)
+    (tmp_path / "job.toml").write_text('rate = 500\n[slo]\nttlb.p99 = "1ns"\nfailed = "100%"\n')
+    words = ["loopback", "--config", "job.toml", "--duration", "200ms", "--no-hugepages"]
+    done = go(*words, "--json", "r.json", code=(4,), runtime=tmp_path, cwd=tmp_path)
+    assert "threshold missed ttlb.p99=1ns" in done.stdout
+    assert "threshold met    failed=100%" in done.stdout
+    verdict = json.loads((tmp_path / "r.json").read_text())["verdict"]
+    assert not verdict["passed"]
+    assert {t["threshold"]: t["met"] for t in verdict["thresholds"]} == {
+        "ttlb.p99=1ns": False, "failed=100%": True}
+    done = go(*words, "--slo", "ttlb.p99=1", code=(2,), runtime=tmp_path, cwd=tmp_path)
+    assert done.stderr.startswith("millrace: --slo: '1' is not a duration")
+
+
+def test_merged_results_are_results(run):
+    """Of the same moment, as two machines would have written them."""
+    one = json.loads((run / "r.json").read_text())
+    two = {**one, "start": {**one["start"], "seed": one["start"]["seed"] + 1, "cores": [7]}}
+    (run / "two.json").write_text(json.dumps(two))
+    done = go("merge", "r.json", "two.json", "-o", "both.json", runtime=run, cwd=run)
+    assert done.stdout.startswith("2 results: ")
+    both = json.loads((run / "both.json").read_text())
+    validator("result").validate(both)
+    assert both["start"]["command"] == "millrace merge r.json two.json -o both.json"
+    assert [s["command"] for s in both["start"]["merged_from"]] == [one["start"]["command"]] * 2
+    assert both["start"]["cores"] == [0, 7]
+    assert both["end"]["run_connections"] == 2 * one["end"]["run_connections"]
+    assert both["end"]["counters"]["ActiveOpens"] == 2 * one["end"]["counters"]["ActiveOpens"]
+    for measure, histogram in both["latency"].items():
+        assert histogram["bins"] == [[a, b, 2 * n] for a, b, n in one["latency"][measure]["bins"]]
+        assert histogram["percentiles"] == one["latency"][measure]["percentiles"]
+    done = go("compare", "r.json", "both.json", runtime=run, cwd=run)
+    assert "connections per second" in done.stdout
+    done = go("merge", "r.json", "r.json", code=(2,), runtime=run, cwd=run)
+    assert done.stderr == (
+        "millrace: r.json and r.json cannot be merged: they are the same result\n")
+    done = go("merge", "r.json", code=(2,), runtime=run, cwd=run)
+    assert done.stderr.startswith("millrace: merge expects two results or more")

@@ -37,8 +37,13 @@ class CommandLineTest : public ::testing::Test {
     serve.options.toggle("verbose", "say more", values_.verbose);
     Command load{"load", "loads", "millrace load http://198.18.0.1/", {}, nullptr};
     load.options.positional("url", "URL", "where to", values_.url, parse_text);
+    load.options.pairs("slo", "KEY=VALUE", "what to reach", pairs_, parse_text);
     load.options.value("rate", "RATE", "how fast", rate_, parse_rate);
-    commands_ = {std::move(serve), std::move(load)};
+    Command merge{"merge", "merges", "millrace merge a b -o c", {}, nullptr};
+    merge.options.positionals("results", "RESULT", "what", words_, parse_text);
+    merge.options.value("output", "FILE", "where", output_, parse_text);
+    merge.options.letter("o");
+    commands_ = {std::move(serve), std::move(load), std::move(merge)};
   }
 
   Result<CommandLine> parse(std::vector<std::string> args) {
@@ -60,6 +65,9 @@ class CommandLineTest : public ::testing::Test {
 
   Values values_;
   double rate_ = 0;
+  std::vector<std::string> pairs_;
+  std::vector<std::string> words_;
+  std::string output_;
   std::map<std::string, std::string> environment_;
   std::vector<Command> commands_;
 };
@@ -165,7 +173,8 @@ TEST_F(CommandLineTest, TyposGetASuggestion) {
       said({"serve", "--xyzzy"}),
       "--xyzzy is no option of millrace serve: expected one that its help names; see millrace "
       "serve --help");
-  EXPECT_EQ(said({"sevre"}), "'sevre' is no command: expected serve, load; did you mean serve?");
+  EXPECT_EQ(said({"sevre"}),
+            "'sevre' is no command: expected serve, load, merge; did you mean serve?");
   EXPECT_EQ(said({"--versoin"}),
             "'--versoin' is no command: expected --help, --version, --reference; did you mean "
             "--version?");
@@ -193,6 +202,34 @@ TEST_F(CommandLineTest, HelpEndsWithTheExample) {
   EXPECT_NE(text.find("--pause-time TIME"), std::string::npos) << text;
   EXPECT_EQ(parse({"--version"}).value().text, "millrace 1\n");
   EXPECT_NE(parse({"--help"}).value().text.find("serve       serves"), std::string::npos);
+}
+
+TEST_F(CommandLineTest, TakesAnyNumberOfWords) {
+  EXPECT_EQ(said({"merge", "a", "b", "-o", "out", "c"}), "nothing");
+  EXPECT_EQ(words_, (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(output_, "out");
+  EXPECT_EQ(said({"merge", "--output=x", "d"}), "nothing");
+  EXPECT_EQ(words_, (std::vector<std::string>{"d"}));
+  EXPECT_EQ(output_, "x");
+  EXPECT_EQ(said({"merge", "-o"}), "-o has no value: expected -o FILE; see millrace merge --help");
+  EXPECT_NE(parse({"merge", "--help"}).value().text.find("-o,--output FILE"), std::string::npos);
+}
+
+TEST_F(CommandLineTest, PairsAreATableOfTheFile) {
+  const auto read = [this](const std::string& text, std::size_t command) {
+    return parse_config_text(text, "x.toml", commands_[command], commands_);
+  };
+  const std::string file = "[slo]\nttlb.p99 = \"2ms\"\nfailed = 0.5\nttfb.\"p99.9\" = 3\n";
+  const auto found = read(file, 1);
+  ASSERT_TRUE(found.ok()) << to_line(found.error());
+  std::vector<std::string> words = found.value().at("slo").words;
+  std::sort(words.begin(), words.end());
+  EXPECT_EQ(words, (std::vector<std::string>{"failed=0.5", "ttfb.p99.9=3", "ttlb.p99=2ms"}));
+  EXPECT_TRUE(read(file, 0).ok()) << "a command without it passes over it";
+  EXPECT_EQ(read("[load.slo]\nx = 1\n", 1).value().at("slo").words.front(), "x=1");
+  EXPECT_EQ(read("slo = [\"a=1\", \"b=2\"]\n", 1).value().at("slo").words.size(), 2U);
+  EXPECT_FALSE(read("[rate]\nx = 1\n", 1).ok()) << "no other option is a table";
+  EXPECT_FALSE(read("[slo]\nx = [1]\n", 1).ok());
 }
 
 TEST(ThisCommand, IsWrittenAsOneWouldTypeIt) {

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/load_generator/load_options.h"
-#include "apps/load_generator/session.h"
 #include "apps/load_generator/summary.h"
+#include "apps/report/verdict.h"
 
 namespace millrace::load {
 namespace {
@@ -110,6 +110,8 @@ Summary good_summary() {
   s.run_transactions = 10'000;
   return s;
 }
+
+std::vector<std::string> broken_rules(const Summary& s) { return report::broken_rules(to_json(s)); }
 
 TEST(Rules, AGoodRunBreaksNone) { EXPECT_TRUE(broken_rules(good_summary()).empty()); }
 
