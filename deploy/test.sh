@@ -89,7 +89,7 @@ run_interop() {
       stop "the interop tests need root, and there is no sudo; run this as root"
     root=(sudo)
   fi
-  attempt interop 20 "${root[@]}" ctest --preset dev -L interop || true
+  attempt interop 20 "${root[@]}" env MILLRACE_LONG="$all" ctest --preset dev -L interop || true
   tally ctest build/dev/Testing/Temporary/LastTest.log
   [ "${#root[@]}" -eq 0 ] || sudo chown -R "$(id -u):$(id -g)" build/dev/Testing
 }

@@ -155,6 +155,11 @@ void add_tcp_options(OptionSet& set, TcpOptions& o) {
             "congestion control: newreno, cubic, dctcp or bbr (default cubic)", o.congestion,
             choice_of<tcp::CongestionAlgorithm>({"newreno", "cubic", "dctcp", "bbr"}));
   set.value(
+      "bbr-loss-threshold", "PERCENT",
+      "how much loss bbr takes for chance and not for congestion: 1 to 50 percent; more keeps "
+      "its rate on links that lose at random, at the cost of others (default 2)",
+      o.bbr_loss, count_between(1, 50));
+  set.value(
       "pacing", "BYTES",
       "text leaves no faster than so many bytes a second, in small quanta: 1k to 1T, or 0 for "
       "no such limit; bbr paces itself (default 0)",
@@ -211,6 +216,7 @@ tcp::EndpointConfig make_endpoint(const TcpOptions& tcp, std::size_t workers, st
   profile.min_rto = tcp.min_rto;
   profile.syn_cookies = tcp.cookies;
   profile.congestion = tcp.congestion;
+  profile.bbr_loss_percent = static_cast<std::uint8_t>(tcp.bbr_loss);
   profile.pacing = tcp.pacing;
   profile.ecn = tcp.ecn;
   profile.fast_open = tcp.fast_open;

@@ -49,7 +49,7 @@ struct BufferRange {
 };
 
 /// --two-msl, --max-connections, --max-time-wait, --time-wait-reuse, --time-wait-overflow,
-/// --syn-cookies, --congestion, --pacing, --ecn, --fast-open, --receive-buffer, --send-buffer,
+/// --syn-cookies, --congestion, --bbr-loss-threshold, --pacing, --ecn, --fast-open, --receive-buffer, --send-buffer,
 /// --min-rto, --delayed-ack.
 struct TcpOptions {
   Duration two_msl = 60s;
@@ -61,6 +61,7 @@ struct TcpOptions {
   tcp::EcnUse ecn = tcp::EcnUse::when_asked;
   bool fast_open = false;
   tcp::CongestionAlgorithm congestion = tcp::CongestionAlgorithm::cubic;
+  unsigned bbr_loss = 2;     // percent
   std::uint64_t pacing = 0;  // bytes a second
   BufferRange receive_buffer{65'536, 6'291'456};
   BufferRange send_buffer{65'536, 4'194'304};

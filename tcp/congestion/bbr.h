@@ -42,7 +42,6 @@ inline constexpr std::uint32_t kDefaultCwndGain = 200;
 inline constexpr std::uint32_t kUpCwndGain = 225;
 inline constexpr std::uint32_t kProbeRttCwndGain = 50;
 inline constexpr std::uint32_t kPacingMarginPercent = 1;
-inline constexpr std::uint32_t kLossThreshPercent = 2;
 inline constexpr std::uint32_t kBetaPercent = 70;
 inline constexpr std::uint32_t kHeadroomPercent = 15;
 inline constexpr std::uint32_t kMinPipeSegments = 4;
@@ -98,6 +97,7 @@ struct Sender {
   std::uint32_t cwnd = 0;
   std::uint32_t mss = 0;
   std::uint32_t initial_cwnd = 0;
+  std::uint8_t loss_thresh_percent = 2;  // LossThresh (§2.5), of the operator
   bool is_cwnd_limited = false;
   bool has_selective_acks = false;
   bool in_recovery = false;

@@ -60,11 +60,11 @@ void adapt_lower_bounds(Bbr& b, const Sender& c) {
 }
 
 // §5.5.10.2 InflightAtLoss(): how much of the packet fitted before the losses were too many.
-[[nodiscard]] std::uint64_t inflight_at_loss(const LostPacket& p) {
+[[nodiscard]] std::uint64_t inflight_at_loss(const Sender& c, const LostPacket& p) {
+  const std::int64_t thresh = c.loss_thresh_percent;
   const std::int64_t inflight_prev = std::int64_t{p.tx_in_flight} - p.bytes;
   const std::int64_t lost_prev = std::int64_t{p.lost} - p.bytes;
-  const std::int64_t lost_prefix = (inflight_prev * kLossThreshPercent - lost_prev * 100) /
-                                   (100 - std::int64_t{kLossThreshPercent});
+  const std::int64_t lost_prefix = (inflight_prev * thresh - lost_prev * 100) / (100 - thresh);
   return static_cast<std::uint64_t>(std::max<std::int64_t>(inflight_prev + lost_prefix, 0));
 }
 
@@ -196,7 +196,7 @@ std::uint64_t target_inflight(const Bbr& b, const Sender& c) {
 // ---- losses (§5.5.10, §5.5.11.1)
 
 bool is_inflight_too_high(const Sender& c, std::uint64_t lost, std::uint64_t tx_in_flight) {
-  return lost * 100 > tx_in_flight * kLossThreshPercent || (lost != 0 && !c.has_selective_acks);
+  return lost * 100 > tx_in_flight * c.loss_thresh_percent || (lost != 0 && !c.has_selective_acks);
 }
 
 void save_state_upon_loss(Bbr& b, const Sender& c) {
@@ -227,7 +227,7 @@ void on_lost(Bbr& b, Sender& c, const LostPacket& p) {
   b.lost_in_round += p.bytes;
   if (!b.is_bw_probe_sample || !p.known) return;
   if (!is_inflight_too_high(c, p.lost, p.tx_in_flight)) return;
-  handle_inflight_too_high(b, c, inflight_at_loss(p), p.is_app_limited);
+  handle_inflight_too_high(b, c, inflight_at_loss(c, p), p.is_app_limited);
 }
 
 void on_mark(Bbr& b, Sender& c) {

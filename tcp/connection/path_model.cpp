@@ -29,6 +29,7 @@ constexpr int kRunsPerRoundTripShift = 5;
   s.cwnd = c.congestion.cwnd;
   s.mss = c.mss;
   s.initial_cwnd = m.initial_cwnd;
+  s.loss_thresh_percent = context.config.bbr_loss_percent;
   s.is_cwnd_limited = m.cwnd_limited;
   s.has_selective_acks = c.has(Connection::kSack);
   s.in_recovery = in_recovery(c, context.stores);

@@ -166,6 +166,16 @@ TEST(Bbr, StartupBearsFewLosses) {
   EXPECT_EQ(little.b.state, State::startup) << "less than 2 %";
 }
 
+TEST(Bbr, HowMuchLossIsTooMuchIsTheOperatorsToSay) {  // LossThresh, §2.5
+  Flow f;
+  f.c.loss_thresh_percent = 10;
+  f.round(500'000, kBdp);
+  lossy_round(f, 6, kBdp / 20);
+  EXPECT_EQ(f.b.state, State::startup) << "5 % of 10";
+  lossy_round(f, 6, kBdp / 8);
+  EXPECT_EQ(f.b.state, State::drain) << "12.5 %";
+}
+
 TEST(Bbr, DrainEndsWhenTheQueueHasGoneOrAfterThreeRounds) {
   Flow f;
   f.to_cruise();

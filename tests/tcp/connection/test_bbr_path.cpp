@@ -55,6 +55,21 @@ TEST(BbrPath, FillsLinks) {
   }
 }
 
+TEST(BbrPath, RandomLossBelowTheThresholdIsBorne) {
+  PathPlan plan = plan_of(100, 50ms, 1, 0.05);
+  double shares[2] = {};
+  for (const std::uint8_t percent : {std::uint8_t{2}, std::uint8_t{10}}) {
+    plan.tcp.bbr_loss_percent = percent;
+    BulkPath path(plan);
+    path.run(4s);
+    path.begin_count();
+    path.run(14s);
+    shares[percent == 10] = share(path, plan);
+  }
+  EXPECT_LT(shares[0], 0.3) << "5 % are taken for congestion";
+  EXPECT_GT(shares[1], 0.8);
+}
+
 TEST(BbrPath, CruisesWithAnEmptyQueue) {
   const PathPlan plan = plan_of(100, 20ms, 4);
   BulkPath path(plan);
