@@ -49,8 +49,8 @@ struct BufferRange {
 };
 
 /// --two-msl, --max-connections, --max-time-wait, --time-wait-reuse, --time-wait-overflow,
-/// --syn-cookies, --congestion, --bbr-loss-threshold, --pacing, --ecn, --fast-open, --receive-buffer, --send-buffer,
-/// --min-rto, --delayed-ack.
+/// --syn-cookies, --congestion, --bbr-loss-threshold, --pacing, --ecn, --fast-open,
+/// --receive-buffer, --send-buffer, --min-rto, --delayed-ack.
 struct TcpOptions {
   Duration two_msl = 60s;
   std::uint32_t max_connections = 100'000;  // of one end, all cores together

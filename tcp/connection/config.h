@@ -92,7 +92,7 @@ struct TcpConfig {
   std::uint8_t dscp = 0;
   CongestionAlgorithm congestion = CongestionAlgorithm::cubic;
   /// Of 100 segments, how many may be lost before BBR takes it for congestion: 1 to 50. More keeps
-  /// the rate up on links that lose at random, and takes more from others (draft-ietf-ccwg-bbr §2.5).
+  /// the rate on links that lose at random, and takes more from others (draft-ietf-ccwg-bbr §2.5).
   std::uint8_t bbr_loss_percent = 2;
   /// Text leaves no faster than this many bytes a second, in small quanta; 0: as fast as windows
   /// allow, or as BBR paces it.

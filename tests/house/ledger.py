@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Ledgers of requirements and attacks: tests/conformance/rfc*.md and hostile.md. A row says what a
-document asks and which scripts or tests show it, by names in backticks, or gives a reason why there
-is none."""
+"""Ledgers of requirements and attacks: tests/conformance/rfc*.md, bbr.md and hostile.md. A row says
+what a document asks and which scripts or tests show it, by names in backticks, or gives a reason
+why there is none."""
 import re
 
 SCRIPTS = "tests/conformance/scripts/"
@@ -20,7 +20,7 @@ _NAME = re.compile(r"\w+\.\w+|\w+/\w+")
 
 
 def ledgers(tree):
-    pattern = r"tests/conformance/(rfc\d+|hostile)\.md"
+    pattern = r"tests/conformance/(rfc\d+|bbr|hostile)\.md"
     return [name for name in tree.files if re.fullmatch(pattern, name)]
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Bad paths: what one connection of Millrace carries is at least 0.8 of what the kernel carries over
-the same path. Medians and the other columns: bench/impaired.py. Played by `deploy/test.sh --all`."""
+"""Bad paths: what one connection of Millrace carries is at least 0.8 of what the kernel carries
+over the same path. Medians and other paths: bench/impaired.py. Part of `deploy/test.sh --all`."""
 import os
 
 import pytest

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One transfer over a bad path, by the kernel and by Millrace: for bench/impaired.py, which measures,
-and test_transfers.py, which holds the ratio.
+"""One transfer over a bad path, by the kernel and by Millrace: for bench/impaired.py, which
+measures, and test_transfers.py, which holds the ratio.
 
 A relay (impair) joins two taps with a rate, a delay, a queue, loss and reordering. `linux` is curl
 and nginx; in `serve` Millrace sends (curl and `millrace serve`), in `load` it receives
