@@ -41,6 +41,8 @@ class BulkPath {
     delay_ = count;
     delay_by_ = by;
   }
+  /// Of each segment from now on; 1: the line is dead.
+  void set_loss(double loss) { plan_.loss = loss; }
   void set_rate(std::uint64_t bytes_per_second) { plan_.bytes_per_second = bytes_per_second; }
   /// The application stops writing, or goes on.
   void set_writing(bool on);
