@@ -12,6 +12,7 @@
 #include "apps/load_generator/commands.h"
 #include "apps/report/compare.h"
 #include "apps/report/merge.h"
+#include "apps/report/page.h"
 #include "dataplane/backend.h"
 #include "millrace_version.h"
 #include "tcp/base/check.h"
@@ -31,6 +32,7 @@ std::vector<Command> all_commands() {
   commands.push_back(inspect::ss_command());
   commands.push_back(report::compare_command());
   commands.push_back(report::merge_command());
+  commands.push_back(report::report_command());
   return commands;
 }
 

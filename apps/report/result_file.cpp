@@ -6,18 +6,35 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 namespace millrace::report {
 
 using nlohmann::json;
 
+namespace {
+
+/// In large pieces: an hour's result is tens of megabytes.
+bool read_whole(const std::string& path, std::string& text) {
+  std::FILE* file = std::fopen(path.c_str(), "re");
+  if (file == nullptr) return false;
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  std::size_t got = 0;
+  do {
+    text.resize(text.size() + kPiece);
+    got = std::fread(text.data() + text.size() - kPiece, 1, kPiece, file);
+    text.resize(text.size() - kPiece + got);
+  } while (got == kPiece);
+  const bool good = std::ferror(file) == 0;
+  (void)std::fclose(file);
+  return good;
+}
+
+}  // namespace
+
 Result<json> read_result(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) {
+  std::string text;
+  if (!read_whole(path, text)) {
     return Error{ErrorKind::environment, fmt::format("{} cannot be read", path), ""};
   }
   json found = json::parse(text, nullptr, /*allow_exceptions=*/false);

@@ -32,8 +32,8 @@ def run(tmp_path):
 MISTAKES = [
     ([], "no command was given: expected millrace COMMAND [OPTIONS]; see millrace --help"),
     (["sreve"],
-     "'sreve' is no command: expected loopback, serve, load, ss, compare, merge; did you mean "
-     "serve?"),
+     "'sreve' is no command: expected loopback, serve, load, ss, compare, merge, report; did you "
+     "mean serve?"),
     (["serve", "--devise", "x"],
      "--devise is no option of millrace serve: expected one that its help names; did you mean "
      "--device?"),
@@ -120,7 +120,7 @@ def test_load_keeps_to_networks_that_are_nobody_elses(run):
 
 
 def test_help_and_version(run):
-    for command in ["loopback", "serve", "load", "ss", "compare", "merge"]:
+    for command in ["loopback", "serve", "load", "ss", "compare", "merge", "report"]:
         done = run(command, "--help")
         assert done.returncode == 0
         assert "\nExample:\n  millrace " + command in done.stdout
