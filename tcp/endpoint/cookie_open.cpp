@@ -12,7 +12,7 @@ namespace millrace::tcp {
 namespace {
 
 [[nodiscard]] std::uint32_t offset_of(const EndpointImpl& e, const FourTuple& tuple) {
-  return timestamp_offset(e.cipher, tuple);
+  return timestamp_offset(e.config.secrets.numbers, tuple);
 }
 
 /// The handshake that `terms` stand for: as if their SYN had been kept.

@@ -48,7 +48,6 @@ EndpointImpl::EndpointImpl(const EndpointConfig& c)
       profiles((config.profiles.reserve(kMaxProfiles), config.profiles.data())),
       given_profiles(config.profiles.size()),
       hasher(c.secrets.table),
-      cipher(c.secrets.numbers),
       stores(make_stores(c)),
       connections(c.max_connections),
       generation_pages(std::size_t{c.max_connections} * sizeof(std::uint16_t)),

@@ -63,7 +63,6 @@ struct EndpointImpl {
   Instant wheel_limit = Instant::min();  // up to which it needs no reassurance
   bool clock_started = false;
   TupleHasher hasher;
-  TupleCipher cipher;
   Counters counters;
   StateCounts states;
 

@@ -3,6 +3,8 @@
 // Initial sequence numbers and timestamp offsets: see isn.h for the RFCs.
 #include "tcp/endpoint/isn.h"
 
+#include "tcp/endpoint/tuple_hash.h"
+
 namespace millrace::tcp {
 
 namespace {
@@ -11,23 +13,22 @@ constexpr std::int64_t kNanosecondsPerIsn = 4000;
 constexpr std::uint32_t kBeyond = 65'535 + 2;
 }  // namespace
 
-FlowNumbers flow_numbers(const TupleCipher& cipher, const FourTuple& tuple, Instant now) {
-  const std::uint64_t keyed = cipher(tuple);
+FlowNumbers flow_numbers(SipKey key, const FourTuple& tuple, Instant now) {
+  const std::uint64_t keyed = tuple_siphash<2, 4>(key, tuple);
   const auto clock = static_cast<std::uint64_t>(now.time_since_epoch().count()) /
                      std::uint64_t{kNanosecondsPerIsn};
   return {Seq(static_cast<std::uint32_t>(keyed) + static_cast<std::uint32_t>(clock)),
           static_cast<std::uint32_t>(keyed >> 32)};
 }
 
-FlowNumbers flow_numbers_beyond(const TupleCipher& cipher, const FourTuple& tuple, Instant now,
-                                Seq old_snd_nxt) {
-  FlowNumbers numbers = flow_numbers(cipher, tuple, now);
+FlowNumbers flow_numbers_beyond(SipKey key, const FourTuple& tuple, Instant now, Seq old_snd_nxt) {
+  FlowNumbers numbers = flow_numbers(key, tuple, now);
   numbers.isn = later_of(numbers.isn, old_snd_nxt + kBeyond);
   return numbers;
 }
 
-std::uint32_t timestamp_offset(const TupleCipher& cipher, const FourTuple& tuple) {
-  return static_cast<std::uint32_t>(cipher(tuple) >> 32);
+std::uint32_t timestamp_offset(SipKey key, const FourTuple& tuple) {
+  return static_cast<std::uint32_t>(tuple_siphash<2, 4>(key, tuple) >> 32);
 }
 
 }  // namespace millrace::tcp

@@ -93,13 +93,13 @@ struct Place {
                                const Place& place, FlowNumbers& numbers) {
   const EntryRef ref{EntryKind::connection, index};
   if (!place.old) {
-    numbers = flow_numbers(e.cipher, tuple, e.now);
+    numbers = flow_numbers(e.config.secrets.numbers, tuple, e.now);
     return e.index.insert(place.hash, ref);
   }
   const Seq old_snd_nxt = e.time_wait.state(place.old).snd_nxt;
   numbers = e.config.time_wait_reuse == TimeWaitReuse::immediate
-                ? flow_numbers(e.cipher, tuple, e.now)
-                : flow_numbers_beyond(e.cipher, tuple, e.now, old_snd_nxt);
+                ? flow_numbers(e.config.secrets.numbers, tuple, e.now)
+                : flow_numbers_beyond(e.config.secrets.numbers, tuple, e.now, old_snd_nxt);
   const bool replaced = e.index.replace(place.hash, place.old, ref);
   MR_CHECK(replaced);
   e.time_wait.release(place.old);

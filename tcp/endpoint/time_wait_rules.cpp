@@ -89,7 +89,7 @@ void answer(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple, const T
     return;
   }
   const std::uint32_t ts_offset =
-      s.has(TimeWaitState::kTimestamps) ? timestamp_offset(e.cipher, tuple) : 0;
+      s.has(TimeWaitState::kTimestamps) ? timestamp_offset(e.config.secrets.numbers, tuple) : 0;
   send_ack(e, tuple, s, ts_offset);
 }
 

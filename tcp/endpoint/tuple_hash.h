@@ -2,8 +2,8 @@
 //
 // Keyed functions of a four-tuple. Where an entry lies in the index of connections is four rounds
 // of AES under a secret key, because whoever chooses addresses and ports must not be able to choose
-// the bucket; computed once per segment and handed along. What others get to see, sequence numbers
-// and timestamps, is all of AES-128 under another key (isn.h), or SipHash-2-4 where it is rare.
+// the bucket; computed once per segment and handed along. What others get to see, sequence numbers,
+// timestamps and cookies, is SipHash-2-4 under other keys (isn.h).
 //
 // An IPv4 tuple is one block. IPv6 takes three, chained, ports first. The first block names the
 // family, so that no tuple's blocks begin with all of another's: chaining is then as good as the
@@ -77,7 +77,5 @@ class TupleFunction {
 
 /// The hash of the index.
 using TupleHasher = TupleFunction<4>;
-/// What sequence numbers and timestamp offsets are made of.
-using TupleCipher = TupleFunction<10>;
 
 }  // namespace millrace::tcp
