@@ -153,8 +153,9 @@ void count_accepted(EndpointImpl& e, std::uint16_t listener, std::uint32_t index
 
 FlowNumbers numbers_for(const EndpointImpl& e, const FourTuple& tuple,
                         const Incarnation& previous) {
-  return previous.entry ? flow_numbers_beyond(e.config.secrets.numbers, tuple, e.now, previous.old_snd_nxt)
-                        : flow_numbers(e.config.secrets.numbers, tuple, e.now);
+  return previous.entry
+             ? flow_numbers_beyond(e.config.secrets.numbers, tuple, e.now, previous.old_snd_nxt)
+             : flow_numbers(e.config.secrets.numbers, tuple, e.now);
 }
 
 // Flattened: its small steps have other callers as well.

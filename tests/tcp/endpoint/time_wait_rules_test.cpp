@@ -443,8 +443,7 @@ TEST_P(Reuse, TheOnePortThatMayBeReusedIsFoundAmongThoseInUse) {
 TEST_P(Reuse, ImmediateTakesAnOrdinaryNumber) {
   make(TimeWaitReuse::immediate, false);
   const FourTuple tuple{net->client.address, net->server.address, kLocalPort, kPort};
-  const Seq ordinary =
-      flow_numbers(small_config().secrets.numbers, tuple, net->now).isn;
+  const Seq ordinary = flow_numbers(small_config().secrets.numbers, tuple, net->now).isn;
   EXPECT_EQ(again(), OpenError::none);
   EXPECT_EQ(iss, ordinary);
 }
