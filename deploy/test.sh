@@ -4,7 +4,7 @@
 #
 #   deploy/test.sh         the dev preset: unit, conformance, sim, fuzz corpora, house and interop
 #   deploy/test.sh --all   also Meson, clang with sanitizers, static analysis, fuzzing, a longer
-#                          simulation, formatting and the shell scripts
+#                          simulation, long transfers beside Linux, formatting and the shell scripts
 #
 # MILLRACE_SIM_SEEDS sets the number of simulated runs, MILLRACE_FUZZ_SECONDS the time of each fuzz
 # target under --all. Logs are in build/logs. Exit codes: 0 all passed, 1 something failed, 2 usage,

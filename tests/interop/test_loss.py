@@ -5,6 +5,7 @@
 
 Neither sender knows: the frames left it whole, one by one (segmentation offload is off).
 """
+import os
 import subprocess
 import threading
 
@@ -44,9 +45,9 @@ class Path:
         return file
 
 
-def fetch(path, host, length):
+def fetch(path, host, length, seconds=90):
     """curl's copy of /bytes/N is compared as it comes."""
-    with subprocess.Popen(path.client.command("curl", "-sS", "-m", "90", "--no-buffer",
+    with subprocess.Popen(path.client.command("curl", "-sS", "-m", str(seconds), "--no-buffer",
                                               f"http://{host}/bytes/{length}"),
                           stdout=subprocess.PIPE) as curl:
         done = 0
@@ -65,6 +66,15 @@ def test_64_mib_from_millrace(lab, host):
     # 46,000 segments go one way and acknowledgements the other.
     file = path.check(at_least_lost=50)
     assert count(file, f"{FROM_SERVER} && tcp.analysis.retransmission") > 10
+
+
+@pytest.mark.limit(330)
+@pytest.mark.skipif(os.environ.get("MILLRACE_LONG") != "true",
+                    reason="a gibibyte takes a minute: deploy/test.sh --all")
+def test_1_gib_from_millrace(lab):
+    path = Path(lab, 20, *QUICK)
+    fetch(path, f"[{SERVER6}]", 1 << 30, seconds=300)
+    path.check(at_least_lost=800)
 
 
 @pytest.mark.limit(60)
