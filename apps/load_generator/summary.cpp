@@ -93,8 +93,10 @@ void add_worker(Summary& summary, const Generator& generator) {
 std::string interval_header(Mode mode) {
   const std::string_view unit =
       mode == Mode::cps || mode == Mode::concurrent ? "offered c/s" : "offered t/s";
-  return fmt::format("{:>6} {:>6} {:>12} {:>11} {:>11} {:>8} {:>9} {:>9}  {}", "second", "phase",
-                     unit, "conn/s", "trans/s", "failed", "Mbit/s", "lag", "connections by state");
+  const std::string_view latency = mode == Mode::concurrent ? "connect p99" : "TTLB p99";
+  return fmt::format("{:>6} {:>6} {:>12} {:>11} {:>11} {:>8} {:>9} {:>11} {:>9}  {}", "second",
+                     "phase", unit, "conn/s", "trans/s", "failed", "Mbit/s", latency, "lag",
+                     "connections by state");
 }
 
 std::string interval_line(Mode mode, const Interval& interval, double length_s) {
@@ -106,11 +108,13 @@ std::string interval_line(Mode mode, const Interval& interval, double length_s) 
   const auto rate = [&](std::uint64_t n) {
     return group_digits(static_cast<std::uint64_t>(std::llround(per_second(n, length_s))));
   };
-  return fmt::format("{:>6.1f} {:>6} {:>12} {:>11} {:>11} {:>8} {:>9.1f} {:>9}  {}", interval.end_s,
-                     name_of(interval.phase), rate(book.offered),
+  const report::Digest& latency = mode == Mode::concurrent ? interval.connect : interval.last_byte;
+  const std::string p99 = latency.count == 0 ? "-" : nice_time(latency.p99);
+  return fmt::format("{:>6.1f} {:>6} {:>12} {:>11} {:>11} {:>8} {:>9.1f} {:>11} {:>9}  {}",
+                     interval.end_s, name_of(interval.phase), rate(book.offered),
                      rate(ledger.connections.completed), rate(ledger.transactions.completed),
                      group_digits(failed), 8.0 * per_second(ledger.received_bytes, length_s) / 1e6,
-                     nice_time(interval.schedule_lag_ns), states_text(interval.states));
+                     p99, nice_time(interval.schedule_lag_ns), states_text(interval.states));
 }
 
 std::string to_text(const Summary& s) {

@@ -158,6 +158,34 @@ TEST(Results, TheTableNamesEveryCause) {
   EXPECT_NE(to_text(s).find("whose neighbour did not answer in time: 3"), std::string::npos);
 }
 
+TEST(Results, ALineOfASecondStandsUnderItsHeader) {
+  Interval interval;
+  interval.end_s = 12;
+  interval.phase = Phase::drain;
+  interval.ledger.transactions.offered = 1'234'567;
+  interval.ledger.transactions.completed = 1000;
+  interval.schedule_lag_ns = 35;
+  report::Histogram h;
+  h.record(1500);
+  interval.last_byte = report::digest_of(h);
+  const std::string header = interval_header(Mode::tps);
+  const std::string line = interval_line(Mode::tps, interval, 1.0);
+  for (const auto& [title, value] :
+       {std::pair("offered t/s", "1,234,567"), std::pair("trans/s", "1,000"),
+        std::pair("phase", "drain"), std::pair("TTLB p99", "1.50 us"), std::pair("lag", "35 ns")}) {
+    const auto end_of = [](const std::string& in, std::string_view what) {
+      const std::size_t at = in.find(what);
+      return at == std::string::npos ? at : at + what.size();
+    };
+    EXPECT_EQ(end_of(header, title), end_of(line, value)) << header << '\n' << line;
+    EXPECT_NE(end_of(line, value), std::string::npos) << line;
+  }
+  EXPECT_NE(interval_header(Mode::concurrent).find("connect p99"), std::string::npos);
+  EXPECT_NE(interval_line(Mode::concurrent, interval, 1.0).find("          -     35 ns"),
+            std::string::npos)
+      << "no connection was opened in this second";
+}
+
 TEST(Plan, SharesRateAndConnectionsAmongWorkers) {
   LoadOptions o;
   o.mode = Mode::tps;
