@@ -67,7 +67,9 @@ def test_the_stream_is_the_result_line_by_line(run):
     check = validator("stream")
     for line in lines:
         check.validate(line)
-    assert [line["type"] for line in lines] == ["start", "interval", "interval", "interval", "end"]
+    types = [line["type"] for line in lines]
+    assert types[0] == "start" and types[-1] == "end" and set(types[1:-1]) == {"interval"}
+    assert len(types) > 3, "two seconds and a bit"
     assert lines[0]["start"] == result["start"]
     assert [line["interval"] for line in lines[1:-1]] == result["intervals"]
     for key in ("end", "latency", "verdict"):
