@@ -58,6 +58,14 @@ Result<BufferRange> parse_buffer(std::string_view word) {
                      static_cast<std::uint32_t>(last.value())};
 }
 
+Result<std::uint64_t> parse_memory(std::string_view word) {
+  constexpr std::uint64_t kLeast = 65'536;
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 38;
+  auto size = parse_size(word);
+  if (size && size.value() >= kLeast && size.value() <= kMost) return size;
+  return bad_word(word, "a size of memory", "64KiB to 256GiB", "try 64MiB");
+}
+
 bool on_link(const NetworkOptions& network, const Address& via) {
   for (const auto& own : network.addresses) {
     if (in_prefix(via, own.address, own.prefix_length)) return true;
@@ -181,6 +189,10 @@ void add_tcp_options(OptionSet& set, TcpOptions& o) {
   set.value("send-buffer", "SIZE[-SIZE]",
             "what may be queued and unacknowledged, likewise (default 64KiB-4MiB)", o.send_buffer,
             parse_buffer);
+  set.value("buffer-memory", "SIZE",
+            "of a worker, for text to be sent, unread or out of order; at nine tenths of it what "
+            "stands still is ended (default 4KiB a connection, 16MiB to 512MiB)",
+            o.buffer_memory, parse_memory);
   set.value("min-rto", "TIME", "least retransmission timeout (default 200ms)", o.min_rto,
             duration_between(1ms, 60s));
   set.value("delayed-ack", "TIME", "how long an ACK may wait, 0s to 500ms (default 40ms)",
@@ -207,7 +219,10 @@ tcp::EndpointConfig make_endpoint(const TcpOptions& tcp, std::size_t workers, st
   config.max_send_states = connections;
   config.max_models = connections;
   config.max_receive_states = std::max(1024U, connections);
-  config.max_blocks = std::clamp(connections * 2, 8192U, 262'144U);
+  constexpr std::uint64_t kBlockBytes = 2048;
+  config.max_blocks = tcp.buffer_memory != 0
+                          ? static_cast<std::uint32_t>(tcp.buffer_memory / kBlockBytes)
+                          : std::clamp(connections * 2, 8192U, 262'144U);
   config.time_wait_reuse = tcp.reuse;
   config.time_wait_overflow = tcp.overflow;
   tcp::TcpConfig& profile = config.profiles.front();

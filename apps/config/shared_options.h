@@ -50,7 +50,7 @@ struct BufferRange {
 
 /// --two-msl, --max-connections, --max-time-wait, --time-wait-reuse, --time-wait-overflow,
 /// --syn-cookies, --congestion, --bbr-loss-threshold, --pacing, --ecn, --fast-open,
-/// --receive-buffer, --send-buffer, --min-rto, --delayed-ack.
+/// --receive-buffer, --send-buffer, --buffer-memory, --min-rto, --delayed-ack.
 struct TcpOptions {
   Duration two_msl = 60s;
   std::uint32_t max_connections = 100'000;  // of one end, all cores together
@@ -65,6 +65,7 @@ struct TcpOptions {
   std::uint64_t pacing = 0;  // bytes a second
   BufferRange receive_buffer{65'536, 6'291'456};
   BufferRange send_buffer{65'536, 4'194'304};
+  std::uint64_t buffer_memory = 0;  // of a worker; 0: by its connections
   Duration min_rto = 200ms;
   Duration delayed_ack = 40ms;
 };

@@ -41,7 +41,12 @@ namespace millrace::tcp {
      began, that did not grow, and writes cut short for it */                                     \
   X(TimeWaitEntered) X(TimeWaitSkipped) X(TimeWaitRestarted) X(ECNMarksReceived) X(ECNReductions) \
   X(FastOpenPathsRested) X(BBRFallbacks) X(TCPRcvBufferCut) X(TCPRcvBufferHeld)                   \
-  X(TCPSndBufferHeld)
+  X(TCPSndBufferHeld)                                                                             \
+  /* and the memory of all running short: how often that began, connections that lost what was     \
+     out of order (under Linux's name), those that were ended: because the peer took nothing,      \
+     because the application read nothing, and such as had no owner; and connections refused */    \
+  X(TCPMemoryPressures) X(OfoPruned) X(TCPEvictedStalled) X(TCPEvictedUnread) X(TCPEvictedOrphan) \
+  X(TCPMemoryRefused)
 // clang-format on
 
 struct Counters {

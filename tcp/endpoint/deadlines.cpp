@@ -7,6 +7,7 @@
 #include "tcp/endpoint/impl.h"
 #include "tcp/endpoint/lifecycle.h"
 #include "tcp/endpoint/listen.h"
+#include "tcp/endpoint/pressure.h"
 #include "tcp/endpoint/time_wait_rules.h"
 
 namespace millrace::tcp {
@@ -79,6 +80,8 @@ bool Endpoint::advance(Instant now) {
   }
   if (!e.lingering.empty()) [[unlikely]]
     end_lingering(e);
+  if (has_to_shed(e.shedding, e.stores, e.connections)) [[unlikely]]
+    shed_some(e);
   done &= advance_half_open(e);
   done &= expire_time_wait(e);
   return done;
@@ -94,6 +97,8 @@ std::optional<Instant> Endpoint::next_deadline(Instant now) const {
   if (const auto tick = e.wheel.next_tick()) consider(instant_of(*tick, now));
   if (!e.lingering.empty()) consider(e.lingering.next());
   if (const auto at = e.half_open.next_due(now)) consider(*at);
+  if (e.shedding.pressed.any()) [[unlikely]]
+    consider(std::max(e.shedding.rests_until, now));
   if (const auto tick = e.time_wait.next_expiry()) consider(instant_of(*tick, now));
   return earliest;
 }

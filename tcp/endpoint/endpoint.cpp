@@ -16,6 +16,7 @@
 #include "tcp/endpoint/impl.h"
 #include "tcp/endpoint/lending.h"
 #include "tcp/endpoint/lifecycle.h"
+#include "tcp/endpoint/pressure.h"
 
 namespace millrace::tcp {
 namespace {
@@ -63,6 +64,7 @@ EndpointImpl::EndpointImpl(const EndpointConfig& c)
       wheel(ConnectionTimers{&connections}, 0),
       dirty(c.max_connections),
       lingering(c.max_connections),
+      shedding(high_marks_of(stores, connections)),
       events(EventList::capacity_for(c.max_connections, c.max_blocks)) {}
 
 Result<std::unique_ptr<Endpoint>> Endpoint::create(const EndpointConfig& config) {

@@ -48,8 +48,10 @@ struct EndpointConfig {
   std::uint32_t max_ipv6_pairs = 65'536;   // IPv6 connections and half-opens
   std::uint32_t max_send_states = 65'536;  // connections with data in flight at once
   std::uint32_t max_receive_states = 16'384;
-  std::uint32_t max_models = 65'536;         // connections with BBR; further ones have CUBIC
-  std::uint32_t max_blocks = 32'768;         // 2 KiB each: copied, unread and out-of-order payload
+  std::uint32_t max_models = 65'536;  // connections with BBR; further ones have CUBIC
+  // 2 KiB each: copied, unread and out-of-order payload. From nine tenths of these, or of the send
+  // or receive states, what stands still is ended (pressure.h); at the end who is new is refused.
+  std::uint32_t max_blocks = 32'768;
   std::uint32_t max_fast_open_paths = 1024;  // servers whose cookies are remembered
   std::uint16_t first_port = 1024;           // ephemeral range, inclusive: 64,512 ports
   std::uint16_t last_port = 65'535;

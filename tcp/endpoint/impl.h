@@ -31,6 +31,7 @@
 #include "tcp/endpoint/ports.h"
 #include "tcp/endpoint/replies.h"
 #include "tcp/endpoint/reply_limit.h"
+#include "tcp/endpoint/shedding.h"
 #include "tcp/endpoint/syn_cookie.h"
 #include "tcp/endpoint/time_wait.h"
 #include "tcp/endpoint/timer_wheel.h"
@@ -83,6 +84,7 @@ struct EndpointImpl {
   ReplyLimit reply_limit;
   DirtyList dirty;
   Lingering lingering;
+  Shedding shedding;
 
   // The hash of the connection that input() is at work on: what it closes need not hash again.
   std::uint32_t hashed_index = kNil;

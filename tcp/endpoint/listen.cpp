@@ -198,6 +198,11 @@ Drop on_listener_segment(EndpointImpl& e, std::uint16_t listener, std::uint64_t 
 
 Drop accept_syn(EndpointImpl& e, std::uint16_t listener, std::uint64_t hash, const FourTuple& tuple,
                 const SegmentIn& segment, Incarnation previous) {
+  if (e.shedding.refuses) [[unlikely]] {
+    ++e.counters.TCPMemoryRefused;
+    ++e.counters.ListenDrops;
+    return Drop::tcp_no_memory;
+  }
   const Listener& l = e.listeners[listener];
   const TcpConfig& config = e.profile(l.profile);
   const Handshake h =

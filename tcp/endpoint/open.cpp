@@ -117,7 +117,9 @@ OpenResult Endpoint::connect(const OpenRequest& request, Instant now) {
   MR_CHECK(request.profile < e.config.profiles.size());
   // Asked before a port is chosen, so that failing costs nothing and no port is skipped.
   const bool ipv6 = !request.local.is_v4();
-  if (e.connections.live() == e.connections.capacity() ||
+  if (e.shedding.refuses) [[unlikely]]
+    ++e.counters.TCPMemoryRefused;
+  if (e.shedding.refuses || e.connections.live() == e.connections.capacity() ||
       e.stores.send.live() == e.stores.send.capacity() ||
       (ipv6 && e.stores.pairs.live() == e.stores.pairs.capacity())) {
     return {{}, OpenError::no_memory};

@@ -287,6 +287,9 @@ TEST(SharedOptions, SizeTheEndpoint) {
   const auto four = make_endpoint(tcp, 4, 1500, true);
   EXPECT_GE(four.max_connections * 4, 1'250'000U);
   EXPECT_GE(four.max_ipv6_pairs, four.max_connections + four.max_half_open);
+  EXPECT_EQ(one.max_blocks, 262'144U);
+  tcp.buffer_memory = 1 << 20;
+  EXPECT_EQ(make_endpoint(tcp, 4, 1500, true).max_blocks, 512U);
 }
 
 }  // namespace
