@@ -223,6 +223,15 @@ void draw_buffers(Plan& p) {
   }
 }
 
+/// A twelfth of the ends, large runs apart, have to do with little memory for payload: what stands
+/// still there is ended, what is out of order dropped, who is new refused.
+void draw_budget(Plan& p) {
+  Random r(p.seed ^ 0x626c'6b00);
+  for (EndPlan& e : p.end) {
+    if (r.chance(1.0 / 12)) e.blocks = static_cast<std::uint32_t>(r.magnitude(4, 64));
+  }
+}
+
 /// "8192", or "4096 to 65536".
 std::string buffer_name(std::uint32_t fixed, std::uint32_t initial, std::uint32_t most) {
   if (fixed != 0) return std::to_string(fixed);
@@ -303,6 +312,7 @@ Plan make_plan(std::uint64_t seed) {
   draw_fast_open(p);
   draw_cookies(p);
   draw_pacing(p);
+  if (!large) draw_budget(p);
   return p;
 }
 
@@ -327,8 +337,8 @@ std::string Plan::describe() const {
         << to_us(e.tcp.two_msl) << " us, burst " << e.tcp.max_segment_burst << ", tx_checksum "
         << e.tx_checksum << ", tso " << e.tx_tso << ", rx_checksums " << e.rx_checksums
         << ", pieces " << e.rx_piece_bytes << ", hold " << e.hold_tx_frames << ", scarcity "
-        << e.scarcity << ", reuse " << static_cast<int>(e.reuse) << ", overflow "
-        << static_cast<int>(e.overflow) << ", pacing " << e.tcp.pacing;
+        << e.scarcity << ", blocks " << e.blocks << ", reuse " << static_cast<int>(e.reuse)
+        << ", overflow " << static_cast<int>(e.overflow) << ", pacing " << e.tcp.pacing;
   }
   for (const Fault& f : faults) {
     out << "\n  fault " << kFaultNames[static_cast<std::size_t>(f.kind)] << " on end " << f.side

@@ -89,6 +89,8 @@ struct EndPlan {
   tcp::TimeWaitOverflow overflow = tcp::TimeWaitOverflow::recycle_oldest;
   std::uint32_t backlog = 4096;  // of the listener
   std::uint32_t scarcity = 0;    // 0: plenty of everything; else pools of about this many objects
+  std::uint32_t blocks = 0;      // 0: plenty; else the budget of payload, 2 KiB each
+  [[nodiscard]] bool is_scarce() const { return scarcity > 0 || blocks > 0; }
 };
 
 struct Plan {
@@ -103,7 +105,7 @@ struct Plan {
   /// Looking at everything after every iteration would take large runs too long: how often it is
   /// done.
   [[nodiscard]] std::size_t check_every() const { return 1 + connections.size() / 200; }
-  [[nodiscard]] bool scarce() const { return end[0].scarcity + end[1].scarcity > 0; }
+  [[nodiscard]] bool scarce() const { return end[0].is_scarce() || end[1].is_scarce(); }
   [[nodiscard]] std::string describe() const;
 };
 

@@ -39,7 +39,7 @@ tcp::EndpointConfig endpoint_config(const Plan& plan, int side) {
   c.max_send_states = n;
   c.max_models = p.scarcity > 0 ? (n + 1) / 2 : n;  // some have to do with CUBIC
   c.max_receive_states = n;
-  c.max_blocks = 32 * n;
+  c.max_blocks = p.blocks > 0 ? p.blocks : 32 * n;
   c.first_port = 30'000;  // apart from the ports that plans name
   c.time_wait_reuse = p.reuse;
   c.time_wait_overflow = p.overflow;

@@ -97,7 +97,7 @@ bool Simulation::reset_is_right(std::size_t index, int side) const {
   if (peer.phase == Talk::Phase::unborn) {
     // Its half-open entry ran out of time, or it had no room.
     return t.over - t.began >= kLeastSilence ||
-           plan_.end[static_cast<std::size_t>(1 - side)].scarcity > 0;
+           plan_.end[static_cast<std::size_t>(1 - side)].is_scarce();
   }
   if (peer.phase != Talk::Phase::closed) return false;
   if (peer.reason == CloseReason::graceful) return stayed_too_short(index, 1 - side);
@@ -121,7 +121,7 @@ bool Simulation::silence_is_right(std::size_t index, int side) const {
   const Instant progress = std::max(t.began, audit_->progress(index, side));
   // Where memory is short the peer may speak and still refuse what it is sent; a full backlog
   // refuses SYNs without a word.
-  const bool refuses = there.scarcity > 0 || (!t.connected && there.backlog < 4096);
+  const bool refuses = there.is_scarce() || (!t.connected && there.backlog < 4096);
   const bool faultless = plan_.faults.empty();
   // An end that is opening may hear the peer's SYN again and again while its own answers are lost.
   const Instant since = refuses || !t.connected ? progress : heard;
@@ -151,7 +151,7 @@ std::string Simulation::unexcused(std::size_t index, int side) const {
       right = own.ending == Ending::close_early;
       break;
     case CloseReason::no_memory:
-      right = plan_.end[static_cast<std::size_t>(side)].scarcity > 0;
+      right = plan_.end[static_cast<std::size_t>(side)].is_scarce();
       break;
     case CloseReason::reset:
       right = reset_is_right(index, side);

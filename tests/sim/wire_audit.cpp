@@ -52,7 +52,7 @@ WireAudit::WireAudit(const Plan& plan, const PortBook& ports, const Talks& talks
       pattern_(plan.seed),
       flows_(plan.connections.size()) {
   for (std::size_t side = 0; side < 2; ++side) {
-    exact_[side] = plan.end[side].scarcity == 0;
+    exact_[side] = !plan.end[side].is_scarce();
     for (const Fault& f : plan.faults) {
       if (static_cast<std::size_t>(f.side) == side) exact_[side] = false;
     }

@@ -253,11 +253,14 @@ std::uint32_t WireAudit::worthy_payload(const Look& look) const {
   return least;
 }
 
-// W7: nothing that is SACKed goes again, unless the byte at SND.UNA is: then the peer reneged.
+// W7: nothing that is SACKed goes again, unless the byte at SND.UNA is: then the peer reneged. Who
+// has no memory for a scoreboard does not remember what was; and a peer without memory reneges
+// without end, so that frames do not tell when that was noticed.
 void WireAudit::check_sacked(const Look& look) {
   const SegmentIn& s = look.view.segment;
   Way& own = look.own;
   if (!agreed_on_sack(look) || s.payload.empty() || !before(s.seq, own.nxt)) return;
+  if (plan_.end[0].blocks + plan_.end[1].blocks != 0) return;
   heed_sacks(own, look.now);
   const std::uint64_t una = bytes_between(own.iss, own.una);
   const std::uint64_t from = bytes_between(own.iss, s.seq);
