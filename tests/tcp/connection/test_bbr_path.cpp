@@ -161,6 +161,35 @@ TEST(BbrPath, TheVeryLastIsRepairedByAProbe) {
   EXPECT_GE(path.counters().TCPLossProbes, 1U);
 }
 
+// Nothing is in flight after a timeout, and the application had no more to say: yet the path was
+// not silent. Taken for a restart from idle (draft §5.4.1) it would pace at the full rate into a
+// path that has just lost a window, and end ProbeRTT with the window of before.
+TEST(BbrPath, ATimeoutIsNoSilence) {
+  const PathPlan plan = plan_of(100, 20ms, 2);
+  BulkPath path(plan);
+  path.set_writing(false);
+  path.write(100'000);
+  path.run(1s);
+  ASSERT_EQ(path.received(), 100'000U);
+  std::vector<BulkPath::Left> left;
+  path.departures = &left;
+  path.write(9 * 1448);
+  while (left.size() < 6) path.run(70us);
+  EXPECT_TRUE(path.model().bbr.idle_restart) << "this was a silence";
+  path.lose_next(1000);
+  path.run(25ms);
+  ASSERT_FALSE(path.model().bbr.idle_restart) << "what arrived has ended it";
+  const auto before = left.size();
+  while (path.counters().TCPTimeouts == 0) path.run(1ms);
+  ASSERT_NE(path.model().rate.app_limited, 0U);
+  path.run(5ms);
+  ASSERT_GT(left.size(), before) << "it has gone again";
+  EXPECT_FALSE(path.model().bbr.idle_restart);
+  path.lose_next(0);
+  path.run(3s);
+  EXPECT_EQ(path.received(), 100'000U + 9 * 1448);
+}
+
 TEST(BbrPath, ASpuriousTimeoutIsUndone) {
   PathPlan plan = plan_of(10, 20ms, 4);
   plan.tcp.timestamps = false;  // F-RTO has to find out
