@@ -169,13 +169,6 @@ void take_out(Scoreboard& b, Seq left, Seq right, Stamp now, Stores& stores, boo
 
 }  // namespace
 
-Piece& piece_at(Scoreboard& b, Stores& stores, std::uint32_t i) {
-  const std::uint32_t slot = b.head + i;
-  auto* first =
-      reinterpret_cast<Piece*>(stores.blocks[b.blocks[slot / kPiecesPerBlock]].bytes.data());
-  return *std::launder(first + slot % kPiecesPerBlock);
-}
-
 void start_scoreboard(Scoreboard& board, Seq una) {
   board.covered = board.high_sacked = board.lost_before = board.resend_from = una;
 }

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstdint>
+#include <new>
 #include <optional>
 
 #include "tcp/connection/context.h"
@@ -62,7 +63,12 @@ void start_scoreboard(Scoreboard& board, Seq una);
 /// Gives all blocks back.
 void clear_scoreboard(Scoreboard& board, Stores& stores);
 
-[[nodiscard]] Piece& piece_at(Scoreboard& board, Stores& stores, std::uint32_t i);
+[[nodiscard]] inline Piece& piece_at(Scoreboard& b, Stores& stores, std::uint32_t i) {
+  const std::uint32_t slot = b.head + i;
+  auto* first =
+      reinterpret_cast<Piece*>(stores.blocks[b.blocks[slot / kPiecesPerBlock]].bytes.data());
+  return *std::launder(first + slot % kPiecesPerBlock);
+}
 
 /// [left, right) is SACKed; una =< left, right =< SND.NXT.
 void sack_range(Scoreboard& board, Seq left, Seq right, Stamp now, Stores& stores, Delivered& out);
@@ -81,12 +87,15 @@ template <typename Gone>
 std::uint32_t mark_copies_lost(Scoreboard& board, Stores& stores, Gone gone,
                                LostText* told = nullptr) {
   std::uint32_t bytes = 0;
-  if (board.retransmitted_bytes == 0) return 0;
-  for (std::uint32_t i = 0; i < board.count; ++i) {
+  // Copies go out from the left: few pieces are looked at that have none.
+  std::uint32_t copied = board.retransmitted_bytes;
+  for (std::uint32_t i = 0; copied != 0 && i < board.count; ++i) {
     Piece& p = piece_at(board, stores, i);
-    if (!p.retransmitted || !gone(p)) continue;
-    if (told != nullptr) told->add(p, true);
+    if (!p.retransmitted) continue;
     const std::uint32_t length = bytes_between(p.first, p.end);
+    copied -= length;
+    if (!gone(p)) continue;
+    if (told != nullptr) told->add(p, true);
     p.retransmitted = false;
     board.retransmitted_bytes -= length;
     if (!p.lost) board.lost_bytes += length;
