@@ -49,7 +49,10 @@ tcp::Arrival* WorkerImpl::take_segment(const net::Packet& packet) {
     return nullptr;
   }
   in.segment.ecn = packet.ecn;
-  in.tuple = {packet.destination, packet.source, ports.destination, ports.source};
+  in.tuple.local = packet.destination;
+  in.tuple.remote = packet.source;
+  in.tuple.local_port = ports.destination;
+  in.tuple.remote_port = ports.source;
   in.hash = hash_(in.tuple);
   endpoint_.prefetch(in.hash);
   ++incoming_count_;

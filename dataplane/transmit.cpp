@@ -90,33 +90,46 @@ std::size_t WorkerImpl::transmit(Instant now) {
 
 /// In one go, each word of the headers made in a register, summed and stored.
 void WorkerImpl::write_usual(const tcp::SegmentOut& segment, const net::LinkHeader& link) {
+  if (link.ipv6) {
+    write_usual_as<false>(segment, link);
+  } else {
+    write_usual_as<true>(segment, link);
+  }
+}
+
+template <bool V4>
+void WorkerImpl::write_usual_as(const tcp::SegmentOut& segment, const net::LinkHeader& link) {
+  constexpr std::size_t kIpBytes = V4 ? 20 : 40;
   Frame& frame = outbox_.next();
-  // Copies: what is stored through a byte pointer might be these, for all that a compiler knows.
-  const AddressWords from = segment.tuple.local.words();
-  const AddressWords to = segment.tuple.remote.words();
-  const Address local = Address::from_words(from);
-  const Address remote = Address::from_words(to);
-  const bool v4 = !link.ipv6;
-  std::byte* const ip = frame.data + net::write_link_header(link, frame.data);
-  const std::size_t l3 = v4 ? 20 : 40;
-  std::byte* const l4 = ip + l3;
+  // A copy: what is stored through a byte pointer might be the frame, for all that a compiler
+  // knows.
+  std::byte* const data = frame.data;
+  std::byte* const ip = data + net::write_link_header(link, data);
+  std::byte* const l4 = ip + kIpBytes;
   const bool timestamped = tcp::is_timestamped(segment);
-  const std::size_t header =
-      timestamped ? tcp::kTimestampedHeaderBytes : tcp::emit_header(segment, l4);
-  const auto l4_bytes = static_cast<std::uint32_t>(header) + segment.payload_bytes;
-  frame.length = static_cast<std::uint32_t>(link.length + l3) + l4_bytes;
-  MR_CHECK(frame.length <= frame.capacity);
+  std::size_t header = tcp::kTimestampedHeaderBytes;
+  if (!timestamped) [[unlikely]]
+    header = tcp::emit_header(segment, l4);
+  const std::uint32_t payload = segment.payload_bytes;
+  const auto l4_bytes = static_cast<std::uint32_t>(header) + payload;
+  const auto length = static_cast<std::uint32_t>(l4 - data) + l4_bytes;
+  frame.length = length;
+  MR_CHECK(length <= frame.capacity);
   const net::IpFields fields = net::ip_fields(segment, l4_bytes);
   std::uint64_t sum = 0;
-  if (v4) {
-    net::write_ipv4_header(local, remote, fields, ip);
-    sum = tcp::pseudo_header_sum_v4(local, remote, tcp::kProtocolTcp, l4_bytes);
+  if constexpr (V4) {
+    const std::uint32_t from = segment.tuple.local.to_v4_raw();
+    const std::uint32_t to = segment.tuple.remote.to_v4_raw();
+    net::write_ipv4_header(from, to, fields, ip);
+    sum = tcp::pseudo_header_sum_v4(from, to, tcp::kProtocolTcp, l4_bytes);
   } else {
-    net::write_ipv6_header(local, remote, fields, ip);
-    sum = tcp::pseudo_header_sum_v6(local, remote, tcp::kProtocolTcp, l4_bytes);
+    const Address from = Address::from_words(segment.tuple.local.words());
+    const Address to = Address::from_words(segment.tuple.remote.words());
+    net::write_ipv6_header(from, to, fields, ip);
+    sum = tcp::pseudo_header_sum_v6(from, to, tcp::kProtocolTcp, l4_bytes);
   }
-  if (segment.payload_bytes > 0) {
-    sum = tcp::checksum_copy(sum, segment.pieces[0].first(segment.payload_bytes), l4 + header);
+  if (payload > 0) {
+    sum = tcp::checksum_copy(sum, {segment.pieces[0].data(), payload}, l4 + header);
   }
   if (timestamped) [[likely]] {
     tcp::emit_timestamped(segment, sum, l4);

@@ -87,6 +87,9 @@ class WorkerImpl final : public net::FrameSink {
   }
   [[gnu::always_inline]] inline void write_usual(const tcp::SegmentOut& segment,
                                                  const net::LinkHeader& link);
+  template <bool V4>
+  [[gnu::always_inline]] inline void write_usual_as(const tcp::SegmentOut& segment,
+                                                    const net::LinkHeader& link);
   [[gnu::noinline]] void write_unusual(const tcp::SegmentOut& segment, const net::LinkHeader* link);
   void write_packet(Source& source, const Cut& cut, const net::LinkHeader* link);
   void write_tcp(Source& source, const Cut& cut, std::byte* tcp, std::size_t tcp_bytes,

@@ -43,23 +43,24 @@ inline std::size_t write_link_header(const LinkHeader& header, std::byte* out) {
   return header.length;
 }
 
-inline std::size_t write_ipv4_header(const Address& source, const Address& destination,
+/// Addresses in network order.
+inline std::size_t write_ipv4_header(std::uint32_t source, std::uint32_t destination,
                                      const IpFields& fields, std::byte* out) {
   // Two words of eight bytes and one of four, as they lie in memory; identification zero.
   constexpr std::uint64_t kVersionLengthAndDontFragment = 0x0040'0000'0000'0045;
   const std::uint32_t total = __builtin_bswap32(20 + fields.l4_bytes);  // in its upper half
   const std::uint64_t first =
       kVersionLengthAndDontFragment | total | (std::uint64_t{fields.traffic_class} << 8);
-  const std::uint64_t second = fields.hop_limit | (std::uint64_t{fields.protocol} << 8) |
-                               (std::uint64_t{source.to_v4_raw()} << 32);
-  const std::uint32_t to = destination.to_v4_raw();
+  const std::uint64_t second =
+      fields.hop_limit | (std::uint64_t{fields.protocol} << 8) | (std::uint64_t{source} << 32);
   std::uint64_t sum = 0;
   if (fields.checksum) {
-    sum = tcp::checksum_finish(tcp::checksum_add_word(tcp::checksum_add_word(first, second), to));
+    sum = tcp::checksum_finish(
+        tcp::checksum_add_word(tcp::checksum_add_word(first, second), destination));
   }
   store_raw(out, first);
   store_raw(out + 8, second | (sum << 16));
-  store_raw(out + 16, to);
+  store_raw(out + 16, destination);
   return 20;
 }
 
@@ -77,8 +78,9 @@ inline std::size_t write_ipv6_header(const Address& source, const Address& desti
 /// The IP header of either family; returns its length.
 inline std::size_t write_ip_header(const Address& source, const Address& destination,
                                    const IpFields& fields, std::byte* out) {
-  return source.is_v4() ? write_ipv4_header(source, destination, fields, out)
-                        : write_ipv6_header(source, destination, fields, out);
+  return source.is_v4()
+             ? write_ipv4_header(source.to_v4_raw(), destination.to_v4_raw(), fields, out)
+             : write_ipv6_header(source, destination, fields, out);
 }
 
 /// For a segment whose TCP header and payload are `l4_bytes` long.

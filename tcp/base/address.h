@@ -9,6 +9,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 namespace millrace {
 
@@ -49,7 +50,10 @@ class Address {
   [[nodiscard]] constexpr std::uint32_t to_v4() const { return __builtin_bswap32(to_v4_raw()); }
   /// The same in network order.
   [[nodiscard]] constexpr std::uint32_t to_v4_raw() const {
-    return static_cast<std::uint32_t>(words().low >> 32);
+    if (std::is_constant_evaluated()) return static_cast<std::uint32_t>(words().low >> 32);
+    std::uint32_t raw = 0;  // its four bytes alone: all sixteen would go through a vector register
+    std::memcpy(&raw, bytes_.data() + 12, sizeof raw);
+    return raw;
   }
   [[nodiscard]] constexpr bool is_unspecified() const {
     const AddressWords w = words();

@@ -25,6 +25,11 @@ enum class State : std::uint8_t {
 };
 inline constexpr std::size_t kStateCount = 11;
 
+/// The handshake is over and the end is not: ESTABLISHED to LAST-ACK.
+[[nodiscard]] constexpr bool is_under_way(State s) {
+  return s >= State::established && s <= State::last_ack;
+}
+
 /// Names as `ss` prints them.
 inline constexpr std::array<std::string_view, kStateCount> kStateNames{
     "CLOSED",     "LISTEN",     "SYN-SENT", "SYN-RECV", "ESTAB",    "FIN-WAIT-1",

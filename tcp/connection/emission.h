@@ -55,6 +55,21 @@ inline void fill_fixed(Seq seq, std::uint8_t flags, const Context& context, Segm
   out.options.sack_count = 0;
 }
 
+/// What a segment that acknowledges `ack` settles; its window field.
+[[gnu::always_inline]] inline std::uint16_t acknowledge_with_window(Connection& c, Seq ack,
+                                                                    const Context& context) {
+  update_receive_window(c, context);
+  const std::uint16_t window = window_field(c, ack);
+  if (window == 0 && bytes_between(c.last_ack_sent, c.rcv_adv) >> c.our_scale() != 0) [[unlikely]] {
+    ++context.counters.TCPToZeroWindowAdv;
+  }
+  c.last_ack_sent = ack;
+  if (ack != c.rcv_nxt) return window;
+  if (c.acks_owed != 0) --c.acks_owed;
+  c.clear(Connection::kAckDelayed | Connection::kAckWhole);
+  return window;
+}
+
 /// A segment without payload; `ack` is RCV.NXT or a step on the way to it.
 [[gnu::always_inline]] inline void fill_header_acking(Connection& c, Seq seq, Seq ack,
                                                       std::uint8_t flags, const Context& context,
@@ -66,18 +81,10 @@ inline void fill_fixed(Seq seq, std::uint8_t flags, const Context& context, Segm
     out.options.tsecr = c.ts_recent;
   }
   if (has_gap(c, context)) add_sack(c, context, out);
-  update_receive_window(c, context);
   out.ack = ack;
-  out.window = window_field(c, ack);
-  if (out.window == 0 && bytes_between(c.last_ack_sent, c.rcv_adv) >> c.our_scale() != 0) {
-    ++context.counters.TCPToZeroWindowAdv;
-  }
-  c.last_ack_sent = ack;
+  out.window = acknowledge_with_window(c, ack, context);
   if (c.has(Connection::kEcn) && c.ce_seen != 0) [[unlikely]]
     out.flags.bits |= Flags::kEce;
-  if (ack != c.rcv_nxt) return;
-  if (c.acks_owed != 0) --c.acks_owed;
-  c.clear(Connection::kAckDelayed | Connection::kAckWhole);
 }
 
 /// The same, acknowledging RCV.NXT; out of line.

@@ -350,8 +350,10 @@ void emit_probe(Connection& c, const Plan& plan, const Context& context, Segment
 
 // RFC 5681 §4.1: after an idle RTO the old window says nothing about the path any more.
 inline void restart_after_idle(Connection& c, const SendState& st, const Context& context) {
-  if (c.congestion.cwnd <= initial_window(c.mss)) return;
   const Tick idle = tick_of(context.now) - st.last_send;
+  if (idle < ticks_for(context.config.min_rto)) [[likely]]
+    return;  // no RTO is shorter
+  if (c.congestion.cwnd <= initial_window(c.mss)) return;
   if (idle < ticks_for(retransmission_timeout(c, context.config))) return;
   congestion_on_idle_restart(algorithm_of(c, context.config), c.congestion, c.mss);
 }
@@ -446,33 +448,40 @@ bool send_whole_queue(Connection& c, const Context& context, SegmentOut& out) {
   constexpr std::uint16_t kOther =
       Connection::kResetOwed | Connection::kProbeOwed | Connection::kFinSent;
   if (c.send == kNil || c.snd_nxt != c.snd_una || c.has_receive_state()) return false;
-  if (c.acks_owed > 1 || c.edge_owed != 0 || c.has(kOther)) return false;
-  if (c.state == State::syn_sent || c.state == State::syn_received) return false;
+  if (c.acks_owed > 1 || c.edge_owed != 0 || c.has(kOther)) [[unlikely]]
+    return false;
+  if (!is_under_way(c.state)) [[unlikely]]
+    return false;
   SendState& st = context.stores.send[c.send];
   const std::uint32_t bytes = st.queued_bytes;
   const std::uint32_t fin = c.has(Connection::kFinQueued) ? 1 : 0;
-  if (bytes + fin == 0 || bytes > c.mss || bytes + fin > c.snd_wnd) return false;
-  if (st.retransmit_first || st.resending || is_paced(st)) return false;
-  if (bytes_between(c.last_ack_sent, c.rcv_nxt) > 2U * c.mss) return false;  // ACKs go in steps
+  if (bytes + fin == 0 || bytes > c.mss || bytes + fin > c.snd_wnd) [[unlikely]]
+    return false;
+  if (st.retransmit_first || st.resending || is_paced(st)) [[unlikely]]
+    return false;
+  if (bytes_between(c.last_ack_sent, c.rcv_nxt) > 2U * c.mss) [[unlikely]]
+    return false;  // ACKs go in steps
   restart_after_idle(c, st, context);
-  if (bytes > congestion_limit(c, st)) return false;
-  QueuePosition at{st.cursor_chunk, st.cursor_offset};
+  if (bytes > congestion_limit(c, st)) [[unlikely]]
+    return false;
+  const std::byte* text = nullptr;
   if (bytes != 0) {
-    const Chunk& chunk = chunk_of(st, context.stores, at.chunk);
-    if (bytes > chunk.bytes - at.offset) return false;
-    out.pieces[0] = std::span(chunk.data + at.offset, bytes);
+    const Chunk& chunk = chunk_of(st, context.stores, st.cursor_chunk);
+    if (bytes > chunk.bytes - st.cursor_offset) [[unlikely]]
+      return false;
+    text = chunk.data + st.cursor_offset;
   }
-  const auto flags = static_cast<std::uint8_t>(Flags::kAck | (bytes != 0 ? Flags::kPsh : 0U) | fin);
-  fill_header_acking(c, c.snd_nxt, c.rcv_nxt, flags, context, out);
-  out.payload_bytes = bytes;
-  out.piece_count = bytes != 0 ? 1 : 0;
-  if (c.has(Connection::kEcn) && bytes != 0) mark_new_text(c, out);
-  st.cursor_offset = at.offset + bytes;
+  // First all that changes here, then what it looks like: a byte written to `out` might be one of
+  // ours, for all that a compiler knows, and everything would be read again.
+  const Seq seq = c.snd_nxt;
+  const Seq ack = c.rcv_nxt;
+  const std::uint16_t window = acknowledge_with_window(c, ack, context);
+  st.cursor_offset += bytes;
   st.last_send = st.unacked_since = tick_of(context.now);
   st.cwnd_limited = false;
   ++context.counters.TCPOrigDataSent;
   log_sent(c, st, context);
-  c.snd_nxt += bytes + fin;
+  c.snd_nxt = seq + (bytes + fin);
   if (bytes < c.mss) st.short_end = c.snd_nxt;
   if (st.rtt_at == Instant{}) {
     st.rtt_at = context.now;
@@ -482,6 +491,26 @@ bool send_whole_queue(Connection& c, const Context& context, SegmentOut& out) {
   if (c.send_timer != SendTimer::none) [[unlikely]]
     c.backoff = 0;  // it counted for another purpose
   start_send_timer(c, st, true, context);
+
+  const auto flags = static_cast<std::uint8_t>(Flags::kAck | (bytes != 0 ? Flags::kPsh : 0U) | fin);
+  const bool timestamps = c.has(Connection::kTimestamps);
+  const std::uint32_t tsval = tsval_of(c, context.now);
+  const std::uint32_t tsecr = c.ts_recent;
+  out.pieces[0] = std::span(text, bytes);
+  out.ack = ack;
+  out.window = window;
+  fill_fixed(seq, flags, context, out);
+  out.payload_bytes = bytes;
+  out.piece_count = bytes != 0 ? 1 : 0;
+  if (timestamps) {
+    out.options.has = Options::kTimestamps;
+    out.options.tsval = tsval;
+    out.options.tsecr = tsecr;
+  }
+  if (c.has(Connection::kEcn)) [[unlikely]] {
+    if (c.ce_seen != 0) out.flags.bits |= Flags::kEce;
+    if (bytes != 0) mark_new_text(c, out);
+  }
   return true;
 }
 

@@ -21,7 +21,8 @@ namespace millrace::tcp {
 
 /// The usual turn: where one segment holds all that is queued (data, FIN or both) with nothing in
 /// flight, nothing out of order and nothing else owed, does what next_segment() would, called until
-/// it says false. Else false, and nothing has changed but what an idle time changes.
+/// it says false; the send timer is then the only one armed. Else false, and nothing has changed
+/// but what an idle time changes.
 [[nodiscard]] bool send_whole_queue(Connection& c, const Context& context, SegmentOut& out);
 
 /// True if next_segment() would produce something.

@@ -87,27 +87,6 @@ constexpr std::size_t kReferFrom = 256;
   return bytes.size() >= kReferFrom || (st.chunk_tail == kNil && !bytes.empty());
 }
 
-// A short write to an empty queue, as most are. False, and nothing done, if it is not that or there
-// is no block.
-[[nodiscard]] bool write_first(SendState& st, Stores& stores, std::span<const std::byte> bytes,
-                               bool copy) {
-  if (st.chunk_tail != kNil) return false;
-  st.own.data = bytes.data();
-  if (copy) {
-    const std::uint32_t block =
-        bytes.size() <= kBlockBytes ? stores.blocks.create() : std::uint32_t{kNil};
-    if (block == kNil) return false;
-    std::byte* const to = stores.blocks[block].bytes.data();
-    std::memcpy(to, bytes.data(), bytes.size());
-    st.own.data = to;
-    st.own.block = block;
-  }
-  st.own.bytes = st.queued_bytes = static_cast<std::uint32_t>(bytes.size());
-  st.chunk_head = st.chunk_tail = st.cursor_chunk = kOwnChunk;
-  st.cursor_offset = 0;
-  return true;
-}
-
 // What was written last was copied.
 [[nodiscard]] bool holds_copies(const Connection& c, const Stores& stores) {
   if (c.send == kNil) return false;

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
+#include <span>
 
 #include "tcp/connection/connection.h"
 #include "tcp/connection/context.h"
@@ -72,6 +74,42 @@ inline std::uint32_t gather(const SendState& st, const Stores& stores, QueuePosi
 /// not wait for an ACK that the peer delays.
 [[nodiscard]] inline bool nagle_holds(const Connection& c, const SendState& st) {
   return after(st.short_end, c.snd_una) && !c.has(Connection::kNodelay | Connection::kFinQueued);
+}
+
+/// A short write to an empty queue, as most are. False, and nothing done, if it is not that or
+/// there is no block.
+[[nodiscard, gnu::always_inline]] inline bool write_first(SendState& st, Stores& stores,
+                                                          std::span<const std::byte> bytes,
+                                                          bool copy) {
+  if (st.chunk_tail != kNil) return false;
+  st.own.data = bytes.data();
+  if (copy) {
+    const std::uint32_t block =
+        bytes.size() <= kBlockBytes ? stores.blocks.create() : std::uint32_t{kNil};
+    if (block == kNil) return false;
+    std::byte* const to = stores.blocks[block].bytes.data();
+    std::memcpy(to, bytes.data(), bytes.size());
+    st.own.data = to;
+    st.own.block = block;
+  }
+  st.own.bytes = st.queued_bytes = static_cast<std::uint32_t>(bytes.size());
+  st.chunk_head = st.chunk_tail = st.cursor_chunk = kOwnChunk;
+  st.cursor_offset = 0;
+  return true;
+}
+
+/// SEND as it mostly is: on a connection that is open and has a SendState (most answers: it was
+/// kept for them), to an empty queue. False, and nothing done, where it is anything else: ask
+/// enqueue().
+[[nodiscard, gnu::always_inline]] inline bool enqueue_straight(Connection& c,
+                                                               std::span<const std::byte> bytes,
+                                                               bool copy, Stores& stores) {
+  constexpr std::uint16_t kClosing = Connection::kFinQueued | Connection::kOwnerGone;
+  if ((c.state != State::established && c.state != State::close_wait) || c.has(kClosing) ||
+      c.send == kNil || bytes.empty() || bytes.size() > kBlockBytes) [[unlikely]] {
+    return false;
+  }
+  return write_first(stores.send[c.send], stores, bytes, copy);
 }
 
 /// `bytes` from SND.UNA on have been acknowledged.

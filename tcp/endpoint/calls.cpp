@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "tcp/connection/send_queue.h"
 #include "tcp/endpoint/impl.h"
 #include "tcp/endpoint/lending.h"
 #include "tcp/endpoint/lifecycle.h"
@@ -27,6 +28,16 @@ namespace {
   Outcome outcome;
   call(c, e.context_of(c), outcome);
   apply(e, index, c, before, outcome);
+}
+
+/// send() where it is not straight. Out of line, for the registers that it takes.
+[[gnu::noinline]] std::size_t send_somehow(EndpointImpl& e, ConnectionId id,
+                                           std::span<const std::byte> bytes, bool copy) {
+  Connection* c = find_open(e, id);
+  if (c == nullptr || bytes.empty()) return 0;
+  const std::size_t taken = enqueue(*c, bytes, copy, e.context_of(*c));
+  mark_dirty(e, id.index, *c);
+  return taken;
 }
 
 void abort_unread(Connection& c, const Context& context, Outcome& outcome) {
@@ -82,11 +93,13 @@ void Endpoint::stop_listening(ListenerId listener) {
 
 std::size_t Endpoint::send(ConnectionId id, std::span<const std::byte> bytes, Lifetime lifetime) {
   EndpointImpl& e = impl();
-  Connection* c = find_open(e, id);
-  if (c == nullptr || bytes.empty()) return 0;
-  const std::size_t taken = enqueue(*c, bytes, lifetime == Lifetime::copied, e.context_of(*c));
-  mark_dirty(e, id.index, *c);
-  return taken;
+  const bool copy = lifetime == Lifetime::copied;
+  if (Connection* c = e.resolve(id); c != nullptr && enqueue_straight(*c, bytes, copy, e.stores))
+      [[likely]] {
+    mark_dirty(e, id.index, *c);
+    return bytes.size();
+  }
+  return send_somehow(e, id, bytes, copy);
 }
 
 std::size_t Endpoint::send_space(ConnectionId id) const {

@@ -41,16 +41,10 @@ std::size_t flush_over(EndpointImpl& e, std::uint32_t index, Connection& c, Segm
 }
 
 /// One turn of one connection. Sets `more` if it may have more to send.
-std::size_t flush_turn(EndpointImpl& e, std::uint32_t index, Connection& c,
-                       std::span<SegmentOut> out, bool& more) {
+[[gnu::noinline]] std::size_t flush_turn(EndpointImpl& e, std::uint32_t index, Connection& c,
+                                         std::span<SegmentOut> out, bool& more) {
   const std::size_t most = std::min(out.size(), kSegmentsPerTurn);
   const Context context = e.context_of(c);
-  if (SegmentOut& first = *out.data(); send_whole_queue(c, context, first)) {
-    first.tuple = e.tuple_of(c);
-    ++e.counters.OutSegs;
-    more = false;
-    return 1;
-  }
   const State before = c.state;
   std::size_t n = 0;
   while (n < most && next_segment(c, context, out[n])) {
@@ -71,7 +65,8 @@ std::size_t flush_turn(EndpointImpl& e, std::uint32_t index, Connection& c,
 
 }  // namespace
 
-std::size_t Endpoint::flush(std::span<SegmentOut> out, Instant now) {
+// Not in line in its one caller, whose variables would take the registers.
+[[gnu::noinline]] std::size_t Endpoint::flush(std::span<SegmentOut> out, Instant now) {
   EndpointImpl& e = impl();
   e.observe(now);
   std::size_t n = 0;
@@ -84,7 +79,15 @@ std::size_t Endpoint::flush(std::span<SegmentOut> out, Instant now) {
   while (n < out.size() && !e.dirty.empty()) {
     const std::uint32_t index = e.dirty.pop();
     Connection& c = e.connections[index];
-    if (is_over(c)) [[unlikely]] {
+    if (SegmentOut& segment = out.data()[n]; send_whole_queue(c, e.context_of(c), segment)) {
+      e.write_tuple(c, segment.tuple);
+      ++e.counters.OutSegs;
+      ++n;
+      c.clear(Connection::kDirty);
+      e.wheel.arm(index, c.timer, c.send_deadline);
+      continue;
+    }
+    if (is_over(c)) {
       n += flush_over(e, index, c, out[n]);
       continue;
     }

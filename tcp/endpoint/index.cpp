@@ -71,13 +71,6 @@ bool Index::erase(std::uint64_t hash, EntryRef ref) {
   return true;
 }
 
-EntryRef Index::candidate(std::uint64_t hash) const {
-  const Bucket& b = buckets()[home(hash)];
-  const unsigned agree = agreeing(b, hash);
-  if (agree == 0) return {};
-  return EntryRef::from_bits(b.refs[static_cast<std::size_t>(__builtin_ctz(agree))]);
-}
-
 std::uint64_t Index::overflow_total() const {
   std::uint64_t total = 0;
   for (std::uint64_t i = 0; i < bucket_count_; ++i) total += buckets()[i].overflow;

@@ -46,6 +46,7 @@ class EntryRef {
   /// False for "none": not found, or no room.
   [[nodiscard]] constexpr bool exists() const { return bits_ != kNone; }
   constexpr explicit operator bool() const { return exists(); }
+  [[nodiscard]] constexpr bool is_connection() const { return bits_ <= kMaxIndex; }
   [[nodiscard]] constexpr EntryKind kind() const { return static_cast<EntryKind>(bits_ >> 30); }
   [[nodiscard]] constexpr std::uint32_t index() const { return bits_ & kMaxIndex; }
   [[nodiscard]] constexpr bool ipv6() const { return (bits_ & kIpv6) != 0; }
@@ -170,6 +171,14 @@ template <typename Matches>
     w.step = step(hash);  // only now: nearly all lookups end in the first bucket
   }
   return {};
+}
+
+[[gnu::always_inline]] inline EntryRef Index::candidate(std::uint64_t hash) const {
+  const Bucket& b = buckets()[home(hash)];
+  const unsigned agree = agreeing(b, hash);
+  if (agree == 0) [[unlikely]]
+    return {};
+  return EntryRef::from_bits(b.refs.data()[static_cast<std::size_t>(__builtin_ctz(agree))]);
 }
 
 inline Index::Place Index::locate(std::uint64_t hash, EntryRef ref) const {

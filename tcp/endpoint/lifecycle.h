@@ -66,8 +66,8 @@ void free_if_done(EndpointImpl& e, std::uint32_t index, Connection& c);
 void leave_network(EndpointImpl& e, std::uint32_t index, Connection& c);
 
 /// Sees to it that the connection is looked at by its earliest deadline.
-inline void file_timer(EndpointImpl& e, std::uint32_t index, const Connection& c) {
-  if (const std::optional<Tick> at = earliest_deadline(c)) e.wheel.arm(index, *at);
+inline void file_timer(EndpointImpl& e, std::uint32_t index, Connection& c) {
+  if (const std::optional<Tick> at = earliest_deadline(c)) e.wheel.arm(index, c.timer, *at);
 }
 
 }  // namespace millrace::tcp

@@ -128,6 +128,28 @@ Drop on_unowned_segment(EndpointImpl& e, std::uint64_t hash, const FourTuple& tu
   return deliver_unexpected(e, index, c, segment);
 }
 
+[[gnu::always_inline]] inline Drop to_connection(EndpointImpl& e, std::uint32_t index,
+                                                 std::uint64_t hash, const FourTuple& tuple,
+                                                 const SegmentIn& segment) {
+  Connection& c = e.connections[index];
+  if (c.state == State::time_wait) [[unlikely]]
+    return on_held_segment(e, index, c, hash, tuple, segment);
+  e.hashed = hash;
+  e.hashed_index = index;
+  const Drop drop = deliver(e, index, c, segment);
+  e.hashed_index = kNil;
+  return drop;
+}
+
+[[nodiscard, gnu::always_inline]] inline bool matches(const EndpointImpl& e, const Connection& c,
+                                                      const FourTuple& tuple) {
+  if (tuple.local.is_v4()) return c.tuple == pack_v4(tuple) && !c.has(Connection::kIpv6);
+  return c.has(Connection::kIpv6) && e.tuple_of(c) == tuple;
+}
+
+[[gnu::noinline]] Drop arrive_otherwise(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple,
+                                        const SegmentIn& segment);
+
 /// In line in both ways in.
 [[gnu::always_inline]] inline Drop arrive(EndpointImpl& e, std::uint64_t hash,
                                           const FourTuple& tuple, const SegmentIn& segment) {
@@ -135,20 +157,22 @@ Drop on_unowned_segment(EndpointImpl& e, std::uint64_t hash, const FourTuple& tu
   if (e.events.full_of_segments()) [[unlikely]]
     return Drop::tcp_no_memory;
   e.events.count_segment();
-  const EntryRef ref = tuple.local.is_v4() ? find_v4(e, hash, tuple) : find_v6(e, hash, tuple);
+  // Mostly the first entry whose tag agrees is a connection, and that of the tuple.
+  const EntryRef likely = e.index.candidate(hash);
+  if (likely.is_connection() && matches(e, e.connections[likely.index()], tuple)) [[likely]] {
+    return to_connection(e, likely.index(), hash, tuple, segment);
+  }
+  return arrive_otherwise(e, hash, tuple, segment);
+}
+
+/// In the first place of the index is something else.
+Drop arrive_otherwise(EndpointImpl& e, std::uint64_t hash, const FourTuple& tuple,
+                      const SegmentIn& segment) {
+  const EntryRef ref = find_entry(e, hash, tuple);
   if (!ref) return on_unowned_segment(e, hash, tuple, segment);
   switch (ref.kind()) {
-    case EntryKind::connection: {
-      Connection& c = e.connections[ref.index()];
-      if (c.state == State::time_wait) [[unlikely]] {
-        return on_held_segment(e, ref.index(), c, hash, tuple, segment);
-      }
-      e.hashed = hash;
-      e.hashed_index = ref.index();
-      const Drop drop = deliver(e, ref.index(), c, segment);
-      e.hashed_index = kNil;
-      return drop;
-    }
+    case EntryKind::connection:
+      return to_connection(e, ref.index(), hash, tuple, segment);
     case EntryKind::half_open:
       return on_half_open_segment(e, ref, hash, tuple, segment);
     case EntryKind::time_wait:

@@ -38,8 +38,9 @@ class TimerWheel {
 
   /// Sees to it that `index` fires at `at` or before; with the next advance() if `at` has passed.
   /// `at` must lie no further ahead than kMaxTimeout. A node filed earlier stays.
-  void arm(std::uint32_t index, Tick at) {
-    WheelNode& n = nodes_.node(index);
+  void arm(std::uint32_t index, Tick at) { arm(index, nodes_.node(index), at); }
+  /// The same with the node at hand.
+  void arm(std::uint32_t index, WheelNode& n, Tick at) {
     if (n.prev != kNil) {
       if (!tick_before(at, n.filed)) return;
       unlink(n);

@@ -152,13 +152,13 @@ namespace detail {
 }
 }  // namespace detail
 
-/// Sum of the pseudo-header; `length` is that of the upper layer in bytes.
-[[nodiscard]] inline std::uint64_t pseudo_header_sum_v4(const Address& source,
-                                                        const Address& destination,
+/// Sum of the pseudo-header; `length` is that of the upper layer in bytes, IPv4 addresses are in
+/// network order.
+[[nodiscard]] inline std::uint64_t pseudo_header_sum_v4(std::uint32_t source,
+                                                        std::uint32_t destination,
                                                         std::uint8_t protocol,
                                                         std::uint32_t length) {
-  return std::uint64_t{source.to_v4_raw()} + destination.to_v4_raw() +
-         detail::pseudo_tail(protocol, length);
+  return std::uint64_t{source} + destination + detail::pseudo_tail(protocol, length);
 }
 [[nodiscard]] inline std::uint64_t pseudo_header_sum_v6(const Address& source,
                                                         const Address& destination,
@@ -171,8 +171,9 @@ namespace detail {
 [[nodiscard]] inline std::uint64_t pseudo_header_sum(const Address& source,
                                                      const Address& destination,
                                                      std::uint8_t protocol, std::uint32_t length) {
-  return source.is_v4() ? pseudo_header_sum_v4(source, destination, protocol, length)
-                        : pseudo_header_sum_v6(source, destination, protocol, length);
+  return source.is_v4()
+             ? pseudo_header_sum_v4(source.to_v4_raw(), destination.to_v4_raw(), protocol, length)
+             : pseudo_header_sum_v6(source, destination, protocol, length);
 }
 
 /// One's complement sum folded to 16 bits, in memory order: store it as it is. Not complemented.

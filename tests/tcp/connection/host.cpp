@@ -205,6 +205,11 @@ std::vector<Segment> Host::pass(Duration d) {
 }
 
 std::size_t Host::write(std::string_view text, bool copy) {
+  if (straight && enqueue_straight(c, as_bytes(text), copy, context().stores)) {
+    ++straight_taken;
+    check_invariants();
+    return text.size();
+  }
   const std::size_t n = enqueue(c, as_bytes(text), copy, context());
   check_invariants();
   return n;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The straight paths (is_expected() with input_expected(), is_expected_end() with
-// input_expected_end(), is_syn_ack() with input_syn_ack(), close_straight(), send_whole_queue()) do
-// what the general ones do: one random script, run once with them and once without, gives the same
-// segments at the same times, the same bytes read, the same ends and the same counts.
+// input_expected_end(), is_syn_ack() with input_syn_ack(), enqueue_straight(), close_straight(),
+// send_whole_queue()) do what the general ones do: one random script, run once with them and once
+// without, gives the same segments at the same times, the same bytes read, the same ends and the
+// same counts.
 #include <array>
 #include <random>
 #include <sstream>
