@@ -90,6 +90,7 @@ void check_fields(Checker& check, const TcpConfig& p) {
   check.duration("challenge_ack_interval", p.challenge_ack_interval, 0s, 1h);
   check.range("ttl", p.ttl, 1, 255);
   check.range("dscp", p.dscp, 0, 63);
+  check.range("bbr_loss_percent", p.bbr_loss_percent, 1, 50);
   if (p.pacing != 0) {
     check.range("pacing", static_cast<std::int64_t>(std::min<std::uint64_t>(p.pacing, kMostPacing)),
                 1000, kMostPacing - 1);

@@ -42,6 +42,8 @@ TEST(EndpointConfigCheck, NamesTheFieldAndItsRange) {
             "profile 1: min_peer_mss is 47: it must lie between 48 and 1460.");
   EXPECT_NE(complaint([](EndpointConfig& c) { c.profiles[0].dscp = 64; }), "");
   EXPECT_NE(complaint([](EndpointConfig& c) { c.profiles[0].ttl = 0; }), "");
+  EXPECT_NE(complaint([](EndpointConfig& c) { c.profiles[0].bbr_loss_percent = 0; }), "");
+  EXPECT_NE(complaint([](EndpointConfig& c) { c.profiles[0].bbr_loss_percent = 100; }), "");
   EXPECT_NE(complaint([](EndpointConfig& c) { c.max_half_open = 0; }), "");
   EXPECT_NE(complaint([](EndpointConfig& c) { c.profiles[0].keepalive_idle = 0s; }), "");
 }
