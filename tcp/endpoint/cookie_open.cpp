@@ -70,12 +70,12 @@ Drop send_cookie(EndpointImpl& e, const Listener& listener, const FourTuple& tup
 Drop on_cookie(EndpointImpl& e, std::uint16_t listener, EntryRef instead_of, std::uint64_t hash,
                const FourTuple& tuple, const SegmentIn& segment) {
   const auto terms = e.cookies.redeem(tuple, segment, e.now);
+  const TcpConfig& config = e.profile(e.listeners[listener].profile);
   if (!terms) {
     ++e.counters.SyncookiesFailed;
-    e.replies.push(reset_for(tuple, segment));
+    e.replies.push(reset_for(tuple, segment, config));
     return instead_of ? Drop::tcp_half_open_bad_ack : Drop::tcp_listen_bad_flags;
   }
-  const TcpConfig& config = e.profile(e.listeners[listener].profile);
   // The text that follows brings the cookie again.
   if (config.defer_accept != Duration::zero() && segment.length() == 0) return Drop::none;
   const std::uint32_t index = accept_connection(e, listener, instead_of, hash, tuple,

@@ -189,7 +189,7 @@ Drop on_listener_segment(EndpointImpl& e, std::uint16_t listener, std::uint64_t 
     if (!segment.flags.syn() && e.cookies.outstanding(e.now)) {
       return on_cookie(e, listener, {}, hash, tuple, segment);
     }
-    e.replies.push(reset_for(tuple, segment));
+    e.replies.push(reset_for(tuple, segment, e.profile(e.listeners[listener].profile)));
     return Drop::tcp_listen_bad_flags;
   }
   if (!segment.flags.syn()) return Drop::tcp_listen_bad_flags;
@@ -282,7 +282,7 @@ Drop on_half_open_segment(EndpointImpl& e, EntryRef ref, std::uint64_t hash, con
   if (!flags.ack()) return Drop::tcp_no_ack;
   if (segment.ack != s.iss + 1) {
     if (e.cookies.outstanding(e.now)) return on_cookie(e, s.listener, ref, hash, tuple, segment);
-    e.replies.push(reset_for(tuple, segment));
+    e.replies.push(reset_for(tuple, segment, config));
     return Drop::tcp_half_open_bad_ack;
   }
   if (segment.length() == 0 && e.half_open.defers(ref)) {

@@ -21,6 +21,13 @@ Reply reset_for(const FourTuple& tuple, const SegmentIn& segment) {
   return r;
 }
 
+Reply reset_for(const FourTuple& tuple, const SegmentIn& segment, const TcpConfig& config) {
+  Reply reset = reset_for(tuple, segment);
+  reset.ttl = config.ttl;
+  reset.dscp = config.dscp;
+  return reset;
+}
+
 void write_reply(const Reply& reply, SegmentOut& out) {
   out.tuple = reply.tuple;
   out.seq = reply.seq;

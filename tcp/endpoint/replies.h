@@ -45,6 +45,9 @@ struct Reply {
 /// The answer to a segment for which there is no connection (§3.10.7.1). Not to be called for RST:
 /// a reset is never answered.
 [[nodiscard]] Reply reset_for(const FourTuple& tuple, const SegmentIn& segment);
+/// The same from a port whose listener has settings of its own.
+[[nodiscard]] Reply reset_for(const FourTuple& tuple, const SegmentIn& segment,
+                              const TcpConfig& config);
 
 /// Writes every field of `out` that counts; no more is touched.
 void write_reply(const Reply& reply, SegmentOut& out);

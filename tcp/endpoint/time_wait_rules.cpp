@@ -136,6 +136,8 @@ void reset_peer(EndpointImpl& e, const Connection& c) {
   r.seq = c.snd_nxt;
   r.ack = c.rcv_nxt;
   r.flags = Flags{Flags::kRst | Flags::kAck};
+  r.ttl = e.profile(c.profile).ttl;
+  r.dscp = e.profile(c.profile).dscp;
   e.replies.push(r);
 }
 

@@ -286,6 +286,8 @@ class FullStore : public TimeWaitEndpoint {
     EndpointConfig config = small_config();
     config.max_time_wait = 4;
     config.time_wait_overflow = policy;
+    config.profiles[0].ttl = 31;
+    config.profiles[0].dscp = 46;
     Solo solo = make(config);
     for (std::uint16_t port = 1; inspect(*solo).time_wait.size() < 4; ++port) {
       opened.push_back(solo.accept_and_close(port));
@@ -319,6 +321,8 @@ TEST_P(FullStore, Reset) {
   EXPECT_TRUE(sent[0].is(kRst | kAck));
   EXPECT_EQ(sent[0].segment.seq, o.ours + 1);
   EXPECT_EQ(sent[0].segment.ack, o.theirs + 1);
+  EXPECT_EQ(sent[0].segment.ttl, 31) << "as all segments of its connection";
+  EXPECT_EQ(sent[0].segment.dscp, 46);
   const auto events = solo.events();
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0].reason, CloseReason::graceful);
