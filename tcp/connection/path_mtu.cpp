@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// MTU to MSS, and what lowers it.
+// MTU to MSS, what lowers it, and what raises it again.
 #include "tcp/connection/path_mtu.h"
 
 #include <algorithm>
 
 #include "tcp/connection/calls.h"
+#include "tcp/connection/handshake.h"
 #include "tcp/connection/input.h"
 #include "tcp/connection/recovery.h"
 
@@ -48,6 +49,16 @@ void suspect_black_hole(Connection& c, const SendState& st, unsigned timeouts,
   if (smaller >= c.mss || std::min(flight_bytes(c), c.snd_wnd) <= smaller) return;
   c.mss = smaller;
   ++context.counters.TCPMTUBlackHole;
+}
+
+bool raise_path_mtu(Connection& c, std::uint16_t mss, const Context& context) {
+  if (c.send != kNil) {
+    const SendState& st = context.stores.send[c.send];
+    if (st.unanswered != 0 || st.in_recovery || st.resending || st.loss != kNil) return false;
+  }
+  c.mss = std::max(c.mss, std::min(mss, largest_payload(c, context.config)));
+  c.congestion.cwnd = std::max<std::uint32_t>(c.congestion.cwnd, c.mss);
+  return true;
 }
 
 }  // namespace millrace::tcp

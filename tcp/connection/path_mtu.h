@@ -5,8 +5,10 @@
 // 8201, RFC 5927 §7), in input.h, and silence, where routers tell nothing: a black hole (RFC 4821
 // §7.7, RFC 2923 §2.1).
 //
-// It is not raised again: a connection that wants to know of a better path is opened anew. Nothing
-// is probed upwards (RFC 4821 §7.3, RFC 8899 §5).
+// What a router lowered is tried in its old size after ten minutes (RFC 1191 §6.3), by the endpoint
+// (tcp/endpoint/lowered_paths.h): the router will speak again. What silence lowered stays, for to
+// try it costs three timeouts. Nothing is probed upwards by segments made for that (RFC 4821 §7.3,
+// RFC 8899 §5).
 #pragma once
 
 #include "tcp/connection/connection.h"
@@ -25,5 +27,9 @@ namespace millrace::tcp {
 /// nothing comes back, and not where no segment in flight is larger.
 void suspect_black_hole(Connection& c, const SendState& st, unsigned timeouts,
                         const Context& context);
+
+/// Segments may have `mss` bytes again, or what our link allows. False, and nothing done, while
+/// something is being repaired, which larger segments would only hinder.
+[[nodiscard]] bool raise_path_mtu(Connection& c, std::uint16_t mss, const Context& context);
 
 }  // namespace millrace::tcp

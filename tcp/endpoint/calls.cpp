@@ -54,6 +54,7 @@ void linger_until(EndpointImpl& e, Instant at, ConnectionId id) {
     });
   }
   e.lingering.add(at, id);
+  e.rare_deadlines = true;
 }
 
 [[nodiscard]] Error usage(std::string sentence) {

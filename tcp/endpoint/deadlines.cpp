@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Time: connections' deadlines, half-open retransmissions and expiries, TIME_WAIT expiries, each
-// bounded per call. What is left over waits for the next iteration.
+// Time: connections' deadlines, half-open retransmissions and expiries, TIME_WAIT expiries, path
+// MTUs that are tried again, each bounded per call. What is left over waits for the next iteration.
 #include <algorithm>
 
+#include "tcp/connection/path_mtu.h"
 #include "tcp/endpoint/impl.h"
 #include "tcp/endpoint/lifecycle.h"
 #include "tcp/endpoint/listen.h"
@@ -36,6 +37,23 @@ void end_lingering(EndpointImpl& e) {
     Connection* c = e.resolve(*id);
     if (c != nullptr && !is_over(*c)) abort_by_endpoint(e, id->index, *c, CloseReason::aborted);
   }
+}
+
+// The segments that a router made smaller, in their old size.
+void try_larger_segments(EndpointImpl& e) {
+  for (std::size_t i = 0; i < e.due.size(); ++i) {
+    const std::optional<LoweredPaths::Path> path = e.lowered.pop_due(e.now);
+    if (!path) return;
+    Connection* c = e.resolve(path->id);
+    if (c == nullptr || is_over(*c)) continue;
+    if (!raise_path_mtu(*c, path->mss, e.context_of(*c))) e.lowered.add(path->id, path->mss, e.now);
+  }
+}
+
+[[gnu::noinline]] void advance_rare(EndpointImpl& e) {
+  end_lingering(e);
+  try_larger_segments(e);
+  e.rare_deadlines = !e.lingering.empty() || !e.lowered.empty();
 }
 
 bool expire_time_wait(EndpointImpl& e) {
@@ -78,8 +96,8 @@ bool Endpoint::advance(Instant now) {
   if (e.wheel.armed() != 0) {
     done &= !e.wheel.advance(tick_of(now), kWheelSteps, [&](std::uint32_t i) { fire(e, i); }).more;
   }
-  if (!e.lingering.empty()) [[unlikely]]
-    end_lingering(e);
+  if (e.rare_deadlines) [[unlikely]]
+    advance_rare(e);
   if (has_to_shed(e.shedding, e.stores, e.connections)) [[unlikely]]
     shed_some(e);
   done &= advance_half_open(e);
@@ -96,6 +114,7 @@ std::optional<Instant> Endpoint::next_deadline(Instant now) const {
   };
   if (const auto tick = e.wheel.next_tick()) consider(instant_of(*tick, now));
   if (!e.lingering.empty()) consider(e.lingering.next());
+  if (!e.lowered.empty()) consider(e.lowered.next());
   if (const auto at = e.half_open.next_due(now)) consider(*at);
   if (e.shedding.pressed.any()) [[unlikely]]
     consider(std::max(e.shedding.rests_until, now));

@@ -195,6 +195,7 @@ Endpoint::Memory Endpoint::memory() const {
   add(e.replies.reserved_bytes(), e.replies.touched_bytes());
   add(e.dirty.reserved_bytes(), e.dirty.touched_bytes());
   add(e.lingering.reserved_bytes(), e.lingering.touched_bytes());
+  add(e.lowered.reserved_bytes(), e.lowered.touched_bytes());
   add(e.fast_open_pending.reserved_bytes(), e.fast_open_pending.touched_bytes());
   const FastOpenPaths& paths = e.stores.fast_open.paths;
   add(paths.reserved_bytes(), paths.touched_bytes());

@@ -27,6 +27,7 @@
 #include "tcp/endpoint/isn.h"
 #include "tcp/endpoint/lingering.h"
 #include "tcp/endpoint/listeners.h"
+#include "tcp/endpoint/lowered_paths.h"
 #include "tcp/endpoint/own_ports.h"
 #include "tcp/endpoint/ports.h"
 #include "tcp/endpoint/replies.h"
@@ -84,6 +85,8 @@ struct EndpointImpl {
   ReplyLimit reply_limit;
   DirtyList dirty;
   Lingering lingering;
+  LoweredPaths lowered;
+  bool rare_deadlines = false;  // one of these two has something: one question for each advance()
   Shedding shedding;
 
   // The hash of the connection that input() is at work on: what it closes need not hash again.

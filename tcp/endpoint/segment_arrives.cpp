@@ -229,9 +229,15 @@ Drop Endpoint::icmp_error(const FourTuple& tuple, const IcmpError& error, Instan
   Outcome outcome;
   Drop drop = Drop::icmp_no_connection;
   switch (error.kind) {
-    case IcmpError::Kind::too_big:
+    case IcmpError::Kind::too_big: {
+      const std::uint16_t mss = c.mss;
       drop = on_icmp_too_big(c, error.seq, error.mtu, e.context_of(c));
+      if (drop == Drop::none) {
+        e.lowered.add(e.id_of(ref.index(), c), mss, e.now);
+        e.rare_deadlines = true;
+      }
       break;
+    }
     case IcmpError::Kind::unreachable:
       drop =
           on_icmp_error(c, error.seq, SoftError::unreachable, error.hard, e.context_of(c), outcome);

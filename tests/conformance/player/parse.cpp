@@ -300,8 +300,11 @@ void parse_icmp(Words& words, Step& step) {
   step.flag = words.accept("hard");
   if (words.accept("exceeded")) {
     step.icmp = tcp::IcmpError::Kind::time_exceeded;
+  } else if (words.accept("too-big")) {
+    step.icmp = tcp::IcmpError::Kind::too_big;
+    step.amount = static_cast<std::uint64_t>(words.number("an MTU", 0, 65'535));
   } else if (!words.accept("unreachable")) {
-    words.fail("[hard] unreachable, or exceeded");
+    words.fail("[hard] unreachable, exceeded, or too-big MTU");
   }
   words.require("seq");
   step.segment.seq = words.number("a sequence number", -kMost32, kMost32);

@@ -527,6 +527,7 @@ class Player {
     tcp::IcmpError error;
     error.kind = step.icmp;
     error.hard = step.flag;
+    error.mtu = static_cast<std::uint16_t>(step.amount);
     error.seq = tcp::Seq(p.our_isn.value_or(0) + static_cast<std::uint32_t>(step.segment.seq));
     const Drop drop = endpoint_->icmp_error(p.tuple, error, now_);
     if (drop != step.drop) {

@@ -108,8 +108,8 @@ struct Step {
   Drop drop = Drop::none;  // inject, icmp: expected
   tcp::EventKind event = tcp::EventKind::closed;
   tcp::CloseReason reason = tcp::CloseReason::none;
-  /// Bytes (connect: sent before the SYN goes out), a backlog, or what check and count compare
-  /// with.
+  /// Bytes (connect: sent before the SYN goes out), a backlog, an MTU, or what check and count
+  /// compare with.
   std::uint64_t amount = 0;
   std::uint64_t result = 0;  // send: bytes taken
   std::string name;          // check: the field; count: the counter

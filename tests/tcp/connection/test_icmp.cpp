@@ -15,24 +15,28 @@ Drop unreachable(Host& h, Seq seq, bool hard) {
 }
 
 TEST(Icmp, HardErrorEndsOnlyAnOpeningConnection) {  // RFC 5927 §4, RFC 9293 §3.9.2.2
-  Host h;
-  ASSERT_TRUE(h.open(Seq(100)));
-  (void)h.flush();
-  EXPECT_EQ(unreachable(h, Seq(99), true), Drop::icmp_no_connection);
-  EXPECT_EQ(unreachable(h, Seq(101), true), Drop::icmp_no_connection);
-  EXPECT_EQ(unreachable(h, Seq(100), false), Drop::icmp_ignored);
-  EXPECT_EQ(h.c.state, State::syn_sent);
-  EXPECT_EQ(unreachable(h, Seq(100), true), Drop::none);
-  EXPECT_TRUE(h.closed);
-  EXPECT_EQ(h.reason, CloseReason::unreachable);
-  EXPECT_TRUE(h.cold_is_empty());
+  for (const bool ipv6 : {false, true}) {
+    HostSetup setup;
+    setup.ipv6 = ipv6;
+    Host h;
+    ASSERT_TRUE(h.open(Seq(100), ipv6));
+    (void)h.flush();
+    EXPECT_EQ(unreachable(h, Seq(99), true), Drop::icmp_no_connection);
+    EXPECT_EQ(unreachable(h, Seq(101), true), Drop::icmp_no_connection);
+    EXPECT_EQ(unreachable(h, Seq(100), false), Drop::icmp_ignored);
+    EXPECT_EQ(h.c.state, State::syn_sent);
+    EXPECT_EQ(unreachable(h, Seq(100), true), Drop::none);
+    EXPECT_TRUE(h.closed);
+    EXPECT_EQ(h.reason, CloseReason::unreachable);
+    EXPECT_TRUE(h.cold_is_empty());
 
-  Host open;
-  open.establish();
-  (void)open.write("data");
-  (void)open.flush();
-  EXPECT_EQ(unreachable(open, Seq(1001), true), Drop::icmp_ignored);
-  EXPECT_EQ(open.c.state, State::established);
+    Host open;
+    open.establish(setup);
+    (void)open.write("data");
+    (void)open.flush();
+    EXPECT_EQ(unreachable(open, Seq(1001), true), Drop::icmp_ignored);
+    EXPECT_EQ(open.c.state, State::established);
+  }
 }
 
 TEST(Icmp, TooBigLowersTheMssToAFloor) {  // RFC 1191, RFC 8201, RFC 5927 §7
@@ -64,16 +68,20 @@ TEST(Icmp, TooBigLowersTheMssToAFloor) {  // RFC 1191, RFC 8201, RFC 5927 §7
 }
 
 TEST(Icmp, TooBigIsChecked) {
-  Host h;
-  h.establish();
-  EXPECT_EQ(on_icmp_too_big(h.c, Seq(1001), 600, h.context()), Drop::icmp_no_connection)
-      << "nothing is in flight";
-  (void)h.write(pattern(3000));
-  (void)h.flush();
-  EXPECT_EQ(on_icmp_too_big(h.c, Seq(1000), 600, h.context()), Drop::icmp_no_connection);
-  EXPECT_EQ(on_icmp_too_big(h.c, Seq(4001), 600, h.context()), Drop::icmp_no_connection);
-  EXPECT_EQ(on_icmp_too_big(h.c, Seq(1001), 1500, h.context()), Drop::icmp_ignored);
-  EXPECT_EQ(h.c.mss, 1460);
+  for (const bool ipv6 : {false, true}) {
+    HostSetup setup;
+    setup.ipv6 = ipv6;
+    Host h;
+    h.establish(setup);
+    EXPECT_EQ(on_icmp_too_big(h.c, Seq(1001), 1300, h.context()), Drop::icmp_no_connection)
+        << "nothing is in flight";
+    (void)h.write(pattern(3000));
+    (void)h.flush();
+    EXPECT_EQ(on_icmp_too_big(h.c, Seq(1000), 1300, h.context()), Drop::icmp_no_connection);
+    EXPECT_EQ(on_icmp_too_big(h.c, Seq(4001), 1300, h.context()), Drop::icmp_no_connection);
+    EXPECT_EQ(on_icmp_too_big(h.c, Seq(1001), 1500, h.context()), Drop::icmp_ignored);
+    EXPECT_EQ(h.c.mss, ipv6 ? 1440 : 1460);
+  }
 }
 
 }  // namespace

@@ -150,6 +150,20 @@ TEST_P(Settings, TheSegmentsOfALivingConnectionOnlyShrink) {
   EXPECT_EQ(net.client->status(ends.client)->mss, 488u);
 }
 
+TEST_P(Settings, HopLimitAndServiceClassOfALivingConnectionChange) {  // RFC 9293 SHLD-21
+  (void)net.listen();
+  const auto ends = net.open();
+  change(*net.client, ends.client, [](TcpConfig& c) {
+    c.ttl = 9;
+    c.dscp = 34;
+  });
+  ASSERT_EQ(net.client->send(ends.client, as_bytes("a"), Lifetime::copied), 1u);
+  std::vector<SegmentOut> out(4);
+  ASSERT_EQ(net.client->flush(out, net.now), 1u);
+  EXPECT_EQ(out[0].ttl, 9);
+  EXPECT_EQ(out[0].dscp, 34);
+}
+
 TEST_P(Settings, NagleFollowsTheProfile) {
   (void)net.listen();
   const auto ends = net.open();
