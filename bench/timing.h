@@ -19,7 +19,8 @@
 
 namespace millrace::bench {
 
-inline const tcp::TupleHasher kHasher(SipKey{0x1234, 0x5678});
+inline constexpr SipKey kKey{0x1234, 0x5678};
+inline const tcp::TupleHasher kHasher(kKey);
 inline constexpr std::size_t kBurst = 32;
 inline constexpr std::size_t kProbes = std::size_t{1} << 20;
 
