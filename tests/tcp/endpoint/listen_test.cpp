@@ -316,6 +316,19 @@ TEST_P(Listen, StoppingDropsItsHalfOpenAndNoOther) {
   (void)half_open(solo.tuple(4));
 }
 
+TEST_P(Listen, BesideConnectionsAndTimeWaitOfItsPort) {  // as with SO_REUSEADDR elsewhere
+  const ListenerId first = listen(64);
+  (void)solo.accept_and_close(1);
+  const Solo::Opened living = solo.accept(2);
+  solo->stop_listening(first);
+  ASSERT_EQ(solo->states().of(State::time_wait), 1u);
+  (void)listen(64);
+  const Solo::Opened next = solo.accept(3);
+  EXPECT_EQ(solo->states().of(State::established), 2u);
+  EXPECT_EQ(solo.in(living.tuple, segment(kAck, living.theirs, living.ours)), Drop::none);
+  EXPECT_EQ(solo.in(next.tuple, segment(kAck, next.theirs, next.ours)), Drop::none);
+}
+
 TEST_P(Listen, NoObjectForTheThirdSegmentKeepsTheEntry) {
   EndpointConfig config = small_config();
   config.max_connections = 1;
