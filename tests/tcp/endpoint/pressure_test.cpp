@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
+
 #include "tcp/endpoint/impl.h"
 #include "tcp/endpoint/inspect.h"
 #include "tests/tcp/endpoint/harness.h"
@@ -55,9 +57,8 @@ class Pressure : public testing::TestWithParam<bool> {
   }
   /// A segment of the peer, with the bytes that are next but `ahead`.
   Drop text(const Opened& o, std::size_t bytes, std::uint32_t ahead = 0) {
-    const std::string payload(bytes, 't');
-    const Drop drop = solo.in(o.tuple, segment(kAck, o.theirs + ahead, o.ours, &payload));
-    return drop;
+    lent.emplace_back(bytes, 't');  // events may show it later
+    return solo.in(o.tuple, segment(kAck, o.theirs + ahead, o.ours, &lent.back()));
   }
   /// Ten bytes out of order: a page, its table and what keeps the books.
   Opened gapped(std::uint16_t port) {
@@ -100,6 +101,7 @@ class Pressure : public testing::TestWithParam<bool> {
 
   Solo solo{GetParam(), tight_config()};
   std::vector<Record> log;
+  std::deque<std::string> lent;
 };
 INSTANTIATE_TEST_SUITE_P(Families, Pressure, testing::Values(false, true), family_name);
 
