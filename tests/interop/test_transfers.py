@@ -7,7 +7,7 @@ import pytest
 from impaired import OTHER4, OTHER6
 from transfers import PATHS, turn
 
-SECONDS = 5
+SECONDS = 3
 TURNS = 4
 LEAST = 0.8
 

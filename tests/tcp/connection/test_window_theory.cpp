@@ -40,9 +40,9 @@ double window_of(CongestionAlgorithm algorithm, std::uint64_t lose_each, Duratio
   plan.lose_each = lose_each;
   plan.tcp.congestion = algorithm;
   BulkPath path(plan);
-  path.run(20s + 100 * rtt);
+  path.run(15s + 60 * rtt);
   path.begin_count();
-  path.run(150s + 500 * rtt);
+  path.run(70s + 400 * rtt);
   EXPECT_EQ(path.figures().timeouts, 0U);
   return path.figures().bytes_per_second / kSegment * seconds(rtt);
 }
@@ -60,7 +60,7 @@ TEST(WindowTheory, CubicsMeanWindow) {
     const double theory = std::max(cubic_window(loss, at.rtt), reno_window(loss));
     const double window = window_of(CongestionAlgorithm::cubic, at.lose_each, at.rtt);
     EXPECT_GT(window / theory, 0.85) << at.lose_each << " segments, " << at.rtt / 1ms << " ms";
-    EXPECT_LT(window / theory, 1.05) << at.lose_each << " segments, " << at.rtt / 1ms << " ms";
+    EXPECT_LT(window / theory, 1.1) << at.lose_each << " segments, " << at.rtt / 1ms << " ms";
   }
 }
 
@@ -69,7 +69,7 @@ TEST(WindowTheory, NewRenosMeanWindow) {
     const double theory = reno_window(1.0 / static_cast<double>(at.lose_each));
     const double window = window_of(CongestionAlgorithm::newreno, at.lose_each, at.rtt);
     EXPECT_GT(window / theory, 0.85) << at.lose_each << " segments, " << at.rtt / 1ms << " ms";
-    EXPECT_LT(window / theory, 1.05) << at.lose_each << " segments, " << at.rtt / 1ms << " ms";
+    EXPECT_LT(window / theory, 1.1) << at.lose_each << " segments, " << at.rtt / 1ms << " ms";
   }
 }
 
