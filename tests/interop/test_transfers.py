@@ -2,6 +2,7 @@
 """Bad paths: what one connection of Millrace carries is at least 0.8 of what the kernel carries
 over the same path. Medians and other paths: bench/impaired.py. Part of `deploy/test.sh --all`."""
 import os
+import pathlib
 
 import pytest
 from impaired import OTHER4, OTHER6
@@ -10,6 +11,7 @@ from transfers import PATHS, turn
 SECONDS = 3
 TURNS = 4
 LEAST = 0.8
+KERNEL_HAS = pathlib.Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 
 pytestmark = pytest.mark.skipif(os.environ.get("MILLRACE_LONG") != "true",
                                 reason="two minutes of transfers: deploy/test.sh --all")
@@ -34,6 +36,8 @@ def test_at_least_eight_tenths_of_linux(kind, congestion, path, percent, address
     busy = os.getloadavg()[0] / len(os.sched_getaffinity(0))
     if busy > 2:
         pytest.skip(f"{busy:.1f} processes want each core: rates would say nothing")
+    if congestion not in KERNEL_HAS.read_text().split():
+        pytest.skip(f"this kernel has no {congestion}: modprobe tcp_{congestion}")
     for seed in range(1, TURNS + 1):
         kernel += turn("linux", PATHS[path], seed, congestion, address, SECONDS, percent)
         ours += turn(kind, PATHS[path], seed, congestion, address, SECONDS, percent)
