@@ -69,7 +69,7 @@ Ledger Clerk::books() const {
 void Clerk::note_states() {
   states_ = states_of(session_.fleet);
   summary_.time_wait_peak = std::max(summary_.time_wait_peak, states_.of(tcp::State::time_wait));
-  if (phase() > Phase::run) return;
+  if (phase() >= Phase::collect) return;
   summary_.states_at_end_of_run = states_;
   summary_.resident_bytes = report::resident_bytes();
 }
@@ -93,8 +93,14 @@ void Clerk::take_latencies() {
   }
 }
 
+/// What an interval is called by.
+Phase Clerk::most_seen() const {
+  return static_cast<Phase>(std::max_element(looks_.begin(), looks_.end()) - looks_.begin());
+}
+
 void Clerk::note(Instant now, bool force) {
   note_states();
+  ++looks_.at(static_cast<std::size_t>(phase()));
   if (now < next_ && !force) return;
   while (next_ <= now) next_ += kInterval;
   take_latencies();
@@ -103,9 +109,10 @@ void Clerk::note(Instant now, bool force) {
   Interval interval;
   interval.start_s = seconds(last_ - begun_);
   interval.end_s = seconds(now - begun_);
-  interval.phase = phase();
+  interval.phase = most_seen();
   interval.ledger = books_now;
   interval.ledger.subtract(seen_);
+  interval.so_far = books_now;
   interval.states = states_;
   interval.schedule_lag_ns = latencies_[Measure::schedule_lag].max();
   interval.connect = report::digest_of(latencies_[Measure::connect]);
@@ -119,6 +126,7 @@ void Clerk::note(Instant now, bool force) {
   summary_.intervals.push_back(std::move(interval));
   summary_.latencies.merge(latencies_);
   latencies_.clear();
+  looks_.fill(0);
   seen_ = books_now;
   last_ = now;
 }

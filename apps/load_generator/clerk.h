@@ -4,6 +4,7 @@
 // the histograms that they hand over; a line for people, and lines for the streams.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "apps/load_generator/generator.h"
@@ -26,6 +27,7 @@ class Clerk {
  private:
   void take_latencies();
   [[nodiscard]] Ledger books() const;
+  [[nodiscard]] Phase most_seen() const;
   void note_states();
 
   Session& session_;
@@ -35,7 +37,8 @@ class Clerk {
   Instant next_;
   Ledger seen_;
   tcp::StateCounts states_;
-  Latencies latencies_;  // of the interval that goes on
+  std::array<unsigned, kPhases> looks_{};  // how often each phase was seen in this interval
+  Latencies latencies_;                    // of the interval that goes on
 };
 
 }  // namespace millrace::load

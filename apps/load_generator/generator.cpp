@@ -69,12 +69,16 @@ std::string_view name_of(Mode mode) {
 
 std::string_view name_of(Phase phase) {
   switch (phase) {
-    case Phase::ramp:
-      return "ramp";
-    case Phase::run:
-      return "run";
-    case Phase::drain:
-      return "drain";
+    case Phase::init:
+      return "init";
+    case Phase::ramp_up:
+      return "ramp-up";
+    case Phase::sustain:
+      return "sustain";
+    case Phase::ramp_down:
+      return "ramp-down";
+    case Phase::collect:
+      return "collect";
     case Phase::done:
       return "done";
   }
@@ -85,7 +89,6 @@ Generator::Generator(Plan plan)
     : plan_(std::move(plan)), clients_(plan_.connections), transactions_(plan_.connections) {
   settings_.on_message_begin = on_message_begin;
   settings_.on_message_complete = on_message_complete;
-  phase_ = holds_connections() ? Phase::ramp : Phase::run;
 }
 
 void Generator::on_events(tcp::Endpoint& endpoint, std::span<const tcp::Event> events,
@@ -124,11 +127,13 @@ void Generator::on_connected(std::uint32_t index) {
   if (client.phase != Client::Phase::connecting) return;
   const std::uint32_t open = std::exchange(client.transaction, kNil);
   const Instant intended = transactions_[open].intended;
-  latencies_[Measure::connect].record(since(intended, now_));
-  latencies_[Measure::connect_raw].record(since(transactions_[open].started, now_));
+  if (measured(intended)) {
+    latencies_[Measure::connect].record(since(intended, now_));
+    latencies_[Measure::connect_raw].record(since(transactions_[open].started, now_));
+  }
   connecting_.remove(open);
   transactions_.free(open);
-  if (phase_ == Phase::drain) {
+  if (phase_ >= Phase::collect) {
     close(index);
   } else if (schedules_transactions()) {
     after_answer(index, true);
@@ -183,10 +188,12 @@ void Generator::finish_transaction(std::uint32_t index) {
     ledger_.transactions.fail(Failed::bad_status);
   } else {
     ++ledger_.transactions.completed;
-    latencies_[Measure::first_byte].record(since(t.intended, t.first_byte));
-    latencies_[Measure::first_byte_raw].record(since(t.started, t.first_byte));
-    latencies_[Measure::last_byte].record(since(t.intended, now_));
-    latencies_[Measure::last_byte_raw].record(since(t.started, now_));
+    if (measured(t.intended)) {
+      latencies_[Measure::first_byte].record(since(t.intended, t.first_byte));
+      latencies_[Measure::first_byte_raw].record(since(t.started, t.first_byte));
+      latencies_[Measure::last_byte].record(since(t.intended, now_));
+      latencies_[Measure::last_byte_raw].record(since(t.started, now_));
+    }
   }
   active_.remove(client.transaction);
   transactions_.free(std::exchange(client.transaction, kNil));
@@ -199,13 +206,13 @@ void Generator::after_answer(std::uint32_t index, bool keep_alive) {
     client.phase = Client::Phase::held;  // until its FIN
     return;
   }
-  if (phase_ >= Phase::drain || !keep_alive) return close(index);
+  if (phase_ >= Phase::collect || !keep_alive) return close(index);
   if (!wants_another_request(client)) {
     if (plan_.mode != Mode::concurrent) return close(index);
     client.phase = Client::Phase::held;
     return;
   }
-  if (!schedules_transactions() || (plan_.closed && phase_ == Phase::run)) {
+  if (!schedules_transactions() || (plan_.closed && offers() && transactions_.live() < allowed())) {
     return start_request(index, now_);
   }
   push_idle(index);
@@ -284,7 +291,11 @@ void Generator::on_closed(std::uint32_t index, tcp::CloseReason reason) {
     ledger_.connections.fail(static_cast<Failed>(client.cause));
   } else if (client.phase == Client::Phase::closing && reason == tcp::CloseReason::graceful) {
     ++ledger_.connections.completed;
-    latencies_[Measure::close].record(since(client.closed_at(), now_));
+    // What is held to the end is closed behind it.
+    const bool counts = plan_.ramp_down == 0s || client.closed_at() < sustain_until_;
+    if (client.closed_at() >= sustain_from_ && counts) {
+      latencies_[Measure::close].record(since(client.closed_at(), now_));
+    }
   } else {
     ledger_.connections.fail(cause);
   }

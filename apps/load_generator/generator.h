@@ -5,8 +5,9 @@
 // keeps books (ledger.h) and latency from the intended time. No allocation after construction but
 // the first sight of a new response head.
 //
-// Phases: `ramp` opens the connections that a mode holds; `run` offers load for plan.duration;
-// `drain` offers nothing and waits for what is under way, at most plan.drain; then `done`.
+// Phases as in RFC 9411: `init` opens the connections that a mode holds; `ramp_up`, `sustain` and
+// `ramp_down` offer load; `collect` offers nothing and waits for what is under way, at most
+// plan.drain; then `done`. Latency is of what was intended while the load was sustained.
 #pragma once
 
 #include <atomic>
@@ -24,13 +25,14 @@
 
 namespace millrace::load {
 
-enum class Phase : std::uint8_t { ramp, run, drain, done };
+enum class Phase : std::uint8_t { init, ramp_up, sustain, ramp_down, collect, done };
+inline constexpr std::size_t kPhases = 6;
 [[nodiscard]] std::string_view name_of(Phase phase);
 
 /// What other threads may see while the run goes on.
 struct Progress {
   Ledger ledger;
-  Phase phase = Phase::ramp;
+  Phase phase = Phase::init;
   std::uint64_t open_connections = 0;
   std::uint64_t schedule_lag_ns = 0;  // worst since the last publication
   Instant run_started{};
@@ -77,10 +79,11 @@ class Generator final : public tcp::App {
 
   // After the workers have stopped.
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
-  /// What had happened when the run phase began and when it ended: rates come from between.
+  /// What had happened when the load began to be sustained and when that ended: rates come from
+  /// between.
   [[nodiscard]] const Ledger& ledger_at_start() const { return ledger_at_start_; }
   [[nodiscard]] const Ledger& ledger_at_end() const { return ledger_at_end_; }
-  /// Length of the run phase; zero if it never ended.
+  /// How long the load was sustained; zero if it never was.
   [[nodiscard]] Duration run_length() const { return run_ended_ - run_started_; }
   /// What no one took while the run went on.
   [[nodiscard]] const std::array<Latencies, 2>& latencies() const { return latencies_.both(); }
@@ -97,6 +100,10 @@ class Generator final : public tcp::App {
   void after_answer(std::uint32_t index, bool keep_alive);
   void give_up(std::uint32_t index, Failed cause);
   void close(std::uint32_t index);
+  [[nodiscard]] bool measured(Instant intended) const {
+    return intended >= sustain_from_ && intended < sustain_until_;
+  }
+  [[nodiscard]] bool offers() const { return phase_ > Phase::init && phase_ < Phase::collect; }
   [[nodiscard]] bool holds_connections() const { return plan_.mode != Mode::cps; }
   [[nodiscard]] bool schedules_transactions() const {
     return plan_.mode == Mode::tps || plan_.mode == Mode::throughput;
@@ -104,15 +111,19 @@ class Generator final : public tcp::App {
 
   // pacing.cpp: what to start
   void pace();
-  void ramp();
-  void run();
-  void drain();
+  void init();
+  void begin_offering();
+  void offer();
+  void collect();
   void launch_scheduled();
   void launch_closed();
   void serve_waiting();
-  [[nodiscard]] bool ramped_up() const;
+  [[nodiscard]] bool holds_all() const;
+  [[nodiscard]] std::uint32_t allowed() const;
   [[nodiscard]] bool clogged() const;
   void enter(Phase phase);
+  void end_sustain();
+  void miss_what_is_due();
   void expire();
   void end_idle_and_late();
   void publish();
@@ -135,7 +146,12 @@ class Generator final : public tcp::App {
   Instant started_{};
   Instant run_started_{};
   Instant run_ended_{};
-  Phase phase_ = Phase::ramp;
+  Phase phase_ = Phase::init;
+  Instant offered_from_{};
+  Instant sustain_from_ = Instant::max();  // as planned, to the nanosecond
+  Instant sustain_until_ = Instant::max();
+  Instant offered_until_ = Instant::max();
+  Instant collected_from_{};
   Schedule schedule_;
   Waiting waiting_;  // offered transactions that found no idle connection
   std::uint32_t idle_head_ = kNil;

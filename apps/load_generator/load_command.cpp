@@ -43,7 +43,7 @@ Result<std::vector<Address>> sources(const Options& o) {
 }
 
 Result<int> run(Options& o) {
-  settle_load_options(o.load);
+  if (auto good = settle_load_options(o.load); !good) return good.error();
   o.tcp.max_connections = std::max(o.tcp.max_connections, o.load.connections);
   if (auto s = check_own_network(o.url.address, o.network.addresses, o.own_network); !s) {
     return s.error();
@@ -58,8 +58,10 @@ Result<int> run(Options& o) {
   Plan plan = make_plan(o.load, o.url, o.machine.cores.size());
   plan.local = local.value();
   plan.fast_open = o.tcp.fast_open;
+  plan.seed = draw_seed(o.machine.seed);
   std::vector<Generator*> generators;
-  const auto make_app = [&](std::size_t, std::size_t, tcp::Endpoint&) {
+  const auto make_app = [&](std::size_t, std::size_t worker, tcp::Endpoint&) {
+    plan.share.worker = static_cast<std::uint32_t>(worker);
     auto generator = std::make_unique<Generator>(plan);
     generators.push_back(generator.get());
     return generator;
@@ -78,7 +80,7 @@ Result<int> run(Options& o) {
   setup.time_wait_reuse = millrace::name_of(o.tcp.reuse);
   setup.packet_path = o.network.device;
   setup.cores = o.machine.cores;
-  setup.seed = o.machine.seed;
+  setup.seed = plan.seed;
   Session session{*fleet.value(), generators, o.load, streams.value(), o.load.writes_to_stdout()};
   return run_session(session, std::move(setup));
 }

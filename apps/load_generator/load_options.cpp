@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <random>
 
 #include "apps/config/parse_value.h"
 #include "apps/config/this_command.h"
@@ -24,7 +25,47 @@ std::string request_text(const Url& target, bool last) {
                      target.host_header(), last ? "Connection: close\r\n" : "");
 }
 
+double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
+
+RateCurve curve_of(const LoadOptions& o) {
+  return with_ramps(o.profile.over(o.duration, o.rate), o.ramp_up, o.ramp_down);
+}
+
 }  // namespace
+
+double mean_rate(const LoadOptions& o) {
+  if (o.closed) return 0;
+  const double length_s = seconds(o.duration);
+  if (o.arrivals.kind == Arrivals::trace) {
+    const auto& trace = *o.arrivals.trace;
+    const auto from = std::lower_bound(trace.begin(), trace.end(), o.ramp_up);
+    const auto to = std::lower_bound(from, trace.end(), o.ramp_up + o.duration);
+    return static_cast<double>(to - from) / length_s;
+  }
+  return RateCurve(o.profile.over(o.duration, o.rate)).arrivals_before(length_s) / length_s;
+}
+
+double most_arrivals_within(const LoadOptions& o, Duration window) {
+  if (o.closed) return 0;
+  double most = 0;
+  if (o.arrivals.kind == Arrivals::trace) {
+    const auto& trace = *o.arrivals.trace;
+    for (std::size_t first = 0, last = 0; last < trace.size(); ++last) {
+      while (trace[last] - trace[first] >= window) ++first;
+      most = std::max(most, static_cast<double>(last - first + 1));
+    }
+    return most;
+  }
+  // The curve is straight in pieces: a thousand places to look at are enough for a bound.
+  constexpr int kPlaces = 1000;
+  const RateCurve curve = curve_of(o);
+  for (int i = 1; i <= kPlaces; ++i) {
+    const double to_s = curve.length_s() * i / kPlaces;
+    const double from_s = std::max(0.0, to_s - seconds(window));
+    most = std::max(most, curve.arrivals_before(to_s) - curve.arrivals_before(from_s));
+  }
+  return most;
+}
 
 void add_load_options(OptionSet& set, LoadOptions& o) {
   const auto with_default = [](std::string_view text, std::string_view value) {
@@ -37,6 +78,15 @@ void add_load_options(OptionSet& set, LoadOptions& o) {
             with_default("connections (cps, concurrent) or transactions (tps) per second",
                          count_text(o.rate)),
             o.rate, parse_rate);
+  set.value("arrivals", "WHICH",
+            "constant (even distances), poisson, or the file of a trace: a time since the start a "
+            "line, in seconds (0.000125) or with a unit (125000ns) (default constant)",
+            o.arrivals, parse_arrivals);
+  set.value("profile", "WHICH",
+            "how the rate changes, in place of --rate: steps:1k,2k,4k (each with /TIME if they are "
+            "not equal), ramp:1k-10k, sine:1k-10k/PERIOD, or a file of lines TIME,RATE "
+            "(default constant)",
+            o.profile, parse_profile);
   set.toggle("closed", "closed loop: the next one starts when one ends; no schedule", o.closed);
   set.value(
       "connections", "N",
@@ -48,8 +98,17 @@ void add_load_options(OptionSet& set, LoadOptions& o) {
   set.value("close", "END", "who closes first: client or server (default client)", o.closer,
             choice_of<Closer>({"client", "server"}));
   set.heading("Time");
-  set.value("duration", "TIME", with_default("length of the run phase", duration_text(o.duration)),
-            o.duration, duration_between(1ms, 24h));
+  set.value("ramp-up", "TIME",
+            "before that: the rate (in a closed loop what is under way) grows from nothing; no "
+            "figures are of it (default 0s)",
+            o.ramp_up, duration_between(0s, 24h));
+  set.value("duration", "TIME",
+            with_default("that the load is sustained, which all figures are of; with a trace or a "
+                         "file of rates as long as that",
+                         duration_text(o.duration)),
+            o.asked_duration, duration_between(1ms, 24h));
+  set.value("ramp-down", "TIME", "behind that: back to nothing (default 0s)", o.ramp_down,
+            duration_between(0s, 24h));
   set.value("connect-timeout", "TIME",
             with_default("of one handshake", duration_text(o.connect_timeout)), o.connect_timeout,
             duration_between(1ms, 1h));
@@ -71,22 +130,62 @@ void add_load_options(OptionSet& set, LoadOptions& o) {
   report::add_threshold_option(set, o.thresholds);
 }
 
-void settle_load_options(LoadOptions& o) {
+Status settle_load_options(LoadOptions& o) {
   if (o.mode == Mode::throughput) o.closed = true;
+  const bool profiled = o.profile.kind != Profile::Kind::constant;
+  const bool traced = o.arrivals.kind == Arrivals::trace;
+  if (o.closed && (profiled || o.arrivals.kind != Arrivals::constant)) {
+    return Error{ErrorKind::usage,
+                 fmt::format("{} with a closed loop, which has no schedule",
+                             profiled ? "--profile" : "--arrivals"),
+                 o.mode == Mode::throughput ? "try --mode tps" : "leave --closed out"};
+  }
+  if (profiled && traced) {
+    return Error{ErrorKind::usage, "--profile with a trace, whose rate is its own",
+                 "leave one of --profile and --arrivals out"};
+  }
+  if (o.asked_duration) {
+    o.duration = *o.asked_duration;
+  } else if (traced) {
+    const Duration ramps = o.ramp_up + o.ramp_down;
+    o.duration = std::max(Duration{1ms}, length_of(*o.arrivals.trace) - ramps);
+  } else if (const auto length = o.profile.length()) {
+    o.duration = *length;
+  }
+  if (profiled && mean_rate(o) <= 0) {
+    return Error{ErrorKind::usage, "--profile: its rate is nothing for the whole duration",
+                 "give a longer --duration, or a profile with a rate"};
+  }
   if (o.connections == 0) o.connections = o.mode == Mode::cps && !o.closed ? 65'536 : 100;
   const bool one_each = o.mode == Mode::cps || o.mode == Mode::concurrent;
   if (o.requests_per_connection == 0 && one_each) o.requests_per_connection = 1;
+  return Ok{};
+}
+
+std::uint64_t draw_seed(std::uint64_t given) {
+  if (given != 0) return given;
+  std::random_device kernel;
+  // 53 bits: as much as readers of JSON keep of a number.
+  const std::uint64_t high = kernel() & 0x1f'ffffU;
+  return std::max<std::uint64_t>(1, high << 32 | kernel());
 }
 
 Plan make_plan(const LoadOptions& o, const Url& target, std::size_t workers) {
   Plan plan;
   plan.mode = o.mode;
   plan.closed = o.closed;
-  plan.rate = o.closed ? 0 : o.rate / static_cast<double>(workers);
+  plan.arrivals = o.arrivals.kind;
+  plan.trace = o.arrivals.trace;
+  plan.share.workers = static_cast<std::uint32_t>(workers);
+  if (!o.closed && plan.arrivals != Arrivals::trace) {
+    plan.curve = std::make_shared<RateCurve>(curve_of(o));
+  }
   const auto share = (o.connections + workers - 1) / workers;
   plan.connections = static_cast<std::uint32_t>(std::max<std::size_t>(share, 1));
   plan.requests_per_connection = o.requests_per_connection;
+  plan.ramp_up = o.ramp_up;
   plan.duration = o.duration;
+  plan.ramp_down = o.ramp_down;
   plan.connect_timeout = o.connect_timeout;
   plan.timeout = o.timeout;
   plan.drain = o.drain;
@@ -107,7 +206,12 @@ Setup make_setup(const LoadOptions& o, const Url& target) {
   setup.machine = report::machine_text();
   setup.mode = o.mode;
   setup.closed = o.closed;
-  setup.rate = o.closed ? 0 : o.rate;
+  setup.rate = mean_rate(o);
+  setup.arrivals = o.closed ? "" : o.arrivals.text;
+  setup.profile = o.closed ? "" : o.profile.text;
+  setup.ramp_up_s = seconds(o.ramp_up);
+  setup.sustain_s = seconds(o.duration);
+  setup.ramp_down_s = seconds(o.ramp_down);
   setup.target = target.text();
   setup.connections = o.connections;
   setup.requests_per_connection = o.requests_per_connection;

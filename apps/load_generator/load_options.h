@@ -3,12 +3,15 @@
 // The options that `load` and `loopback` share: what load to offer, how long, and where results go.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "apps/config/options.h"
 #include "apps/config/parse_url.h"
+#include "apps/load_generator/arrivals.h"
 #include "apps/load_generator/plan.h"
+#include "apps/load_generator/profile.h"
 #include "apps/load_generator/summary.h"
 #include "apps/report/verdict.h"
 
@@ -22,7 +25,12 @@ struct LoadOptions {
   bool closed = false;
   std::uint32_t connections = 0;              // 0: by the mode
   std::uint32_t requests_per_connection = 0;  // 0: by the mode
-  Duration duration = 10s;
+  ArrivalsChoice arrivals;
+  Profile profile;
+  std::optional<Duration> asked_duration;
+  Duration duration = 10s;  // if none was asked for; settled: that the load is sustained
+  Duration ramp_up{};
+  Duration ramp_down{};
   Duration connect_timeout = 3s;
   Duration timeout = 10s;
   Duration drain = 5s;
@@ -39,10 +47,20 @@ struct LoadOptions {
 
 void add_load_options(OptionSet& set, LoadOptions& options);
 
-/// Fills in what depends on the mode; throughput is a closed loop.
-void settle_load_options(LoadOptions& options);
+/// Fills in what depends on the mode, the profile and the trace; throughput is a closed loop.
+/// Errors: options that contradict each other.
+[[nodiscard]] Status settle_load_options(LoadOptions& options);
 
-/// The plan of one of `workers` workers; the caller adds the local addresses.
+/// What draws begin with: the seed that was given, or one of the kernel's where that is 0. Results
+/// name it.
+[[nodiscard]] std::uint64_t draw_seed(std::uint64_t given);
+
+/// Per second, of all workers, while the load is sustained; 0 in a closed loop.
+[[nodiscard]] double mean_rate(const LoadOptions& options);
+/// The most arrivals in any stretch of `window`; 0 in a closed loop.
+[[nodiscard]] double most_arrivals_within(const LoadOptions& options, Duration window);
+
+/// The plan of the first of `workers` workers; the caller adds the local addresses, and the worker.
 [[nodiscard]] Plan make_plan(const LoadOptions& options, const Url& target, std::size_t workers);
 
 /// What of a result's setup the options decide.

@@ -48,9 +48,11 @@ Address make_address(bool ipv6, std::uint32_t v4) {
 double tuples_needed(const Options& o) {
   const auto seconds = [](Duration d) { return std::chrono::duration<double>(d).count(); };
   if (o.load.mode != Mode::cps) return 2.0 * o.load.connections;
-  const double rate = o.load.closed ? kClosedLoopGuess : o.load.rate;
-  const double kept = std::min(seconds(o.load.duration), seconds(o.tcp.two_msl));
-  return rate * kept + o.load.connections;
+  const Duration whole = o.load.ramp_up + o.load.duration + o.load.ramp_down;
+  const Duration kept = std::min(whole, o.tcp.two_msl);
+  const double closed =
+      o.load.closed ? kClosedLoopGuess * seconds(kept) : most_arrivals_within(o.load, kept);
+  return closed + o.load.connections;
 }
 
 EndConfig make_cable_end(const Options& o, int core, Address first, std::uint32_t count) {
@@ -63,7 +65,7 @@ EndConfig make_cable_end(const Options& o, int core, Address first, std::uint32_
 }
 
 Result<int> run(Options& o, const ServerFactory& make_server) {
-  settle_load_options(o.load);
+  if (auto good = settle_load_options(o.load); !good) return good.error();
   const std::vector<int>& cores = o.machine.cores;
   if (cores.size() > 2) {
     return Error{ErrorKind::usage,
@@ -93,6 +95,7 @@ Result<int> run(Options& o, const ServerFactory& make_server) {
   target.path = o.path;
   Plan plan = make_plan(o.load, target, 1);
   plan.fast_open = o.tcp.fast_open;
+  plan.seed = draw_seed(o.machine.seed);
   for (std::uint32_t i = 0; i < clients; ++i) plan.local.push_back(address_plus(first_client, i));
   std::vector<Generator*> generators;
   const auto make_app = [&](std::size_t end, std::size_t,
@@ -117,7 +120,7 @@ Result<int> run(Options& o, const ServerFactory& make_server) {
   setup.time_wait_reuse = millrace::name_of(o.tcp.reuse);
   setup.packet_path = "in-memory cable, software checksums";
   setup.cores = cores;
-  setup.seed = o.machine.seed;
+  setup.seed = plan.seed;
   setup.latency_label = one_core ? "latency, in process" : "latency, two cores";
   Session session{*fleet.value(), generators, o.load, streams.value(), o.load.writes_to_stdout()};
   session.remarks.push_back(fmt::format(

@@ -40,17 +40,19 @@ void Generator::pace() {
   if (started_ == Instant{}) {
     if (held_.load(std::memory_order_relaxed)) return;
     started_ = now_;
-    if (!holds_connections()) enter(Phase::run);
+    if (!holds_connections()) begin_offering();
   }
   switch (phase_) {
-    case Phase::ramp:
-      ramp();
+    case Phase::init:
+      init();
       break;
-    case Phase::run:
-      run();
+    case Phase::ramp_up:
+    case Phase::sustain:
+    case Phase::ramp_down:
+      offer();
       break;
-    case Phase::drain:
-      drain();
+    case Phase::collect:
+      collect();
       break;
     case Phase::done:
       break;
@@ -61,46 +63,88 @@ void Generator::pace() {
 
 void Generator::enter(Phase phase) {
   phase_ = phase;
-  if (phase == Phase::run) {
-    run_started_ = now_;
-    ledger_at_start_ = ledger_;
-    if (!plan_.closed) schedule_ = Schedule(now_, now_ + plan_.duration, plan_.rate);
-  } else if (phase == Phase::drain) {
-    run_ended_ = now_;
-    ledger_at_end_ = ledger_;
-    Book& book = schedules_transactions() ? ledger_.transactions : ledger_.connections;
-    while (waiting_.size() > 0) {
-      (void)waiting_.pop();
-      book.miss(NotLaunched::no_connection);
-    }
-    // Interrupted runs offered only what was due by now.
-    while (!plan_.closed && !ramped_up() && schedule_.due(now_)) {
-      (void)schedule_.take();
-      ++book.offered;
-      book.miss(NotLaunched::behind_schedule);
-    }
+  switch (phase) {
+    case Phase::sustain:
+      run_started_ = now_;
+      ledger_at_start_ = ledger_;
+      break;
+    case Phase::ramp_down:
+      end_sustain();
+      break;
+    case Phase::collect:
+      end_sustain();
+      collected_from_ = now_;
+      miss_what_is_due();
+      break;
+    case Phase::init:
+    case Phase::ramp_up:
+    case Phase::done:
+      break;
   }
   publish();
 }
 
-/// Opens what the mode holds, then lets the run begin. `concurrent` opens at its rate instead: its
-/// ramp is the run.
-void Generator::ramp() {
+/// Once; of a run that was interrupted before, nothing was sustained.
+void Generator::end_sustain() {
+  if (run_ended_ != Instant{}) return;
+  if (run_started_ == Instant{}) {
+    run_started_ = now_;
+    ledger_at_start_ = ledger_;
+  }
+  run_ended_ = now_;
+  ledger_at_end_ = ledger_;
+}
+
+/// What was offered and found no connection, and what is due and was not reached. Interrupted runs
+/// offered only what was due by now.
+void Generator::miss_what_is_due() {
+  Book& book = schedules_transactions() ? ledger_.transactions : ledger_.connections;
+  while (waiting_.size() > 0) {
+    (void)waiting_.pop();
+    book.miss(NotLaunched::no_connection);
+  }
+  while (!plan_.closed && !holds_all() && schedule_.due(now_)) {
+    (void)schedule_.take();
+    ++book.offered;
+    book.miss(NotLaunched::behind_schedule);
+  }
+}
+
+/// Opens what the mode holds, then lets the load begin. `concurrent` opens at its rate instead.
+void Generator::init() {
   const bool interrupted = interrupted_.load(std::memory_order_relaxed);
-  if (plan_.mode == Mode::concurrent || interrupted) return enter(Phase::run);
+  if (plan_.mode == Mode::concurrent || interrupted) return begin_offering();
   for (int i = 0; i < kLaunchesPerIteration; ++i) {
     if (ledger_.connections.offered >= plan_.connections || clogged()) break;
     ++ledger_.connections.offered;
     (void)open(now_);
   }
   const bool all_tried = ledger_.connections.offered >= plan_.connections;
-  if (all_tried && !connecting_.any()) enter(Phase::run);
+  if (all_tried && !connecting_.any()) begin_offering();
 }
 
-void Generator::run() {
-  if (now_ - run_started_ >= plan_.duration || interrupted_.load(std::memory_order_relaxed)) {
-    return enter(Phase::drain);
+void Generator::begin_offering() {
+  offered_from_ = now_;
+  sustain_from_ = now_ + plan_.ramp_up;
+  sustain_until_ = sustain_from_ + plan_.duration;
+  offered_until_ = sustain_until_ + plan_.ramp_down;
+  if (plan_.arrivals == Arrivals::trace) {
+    schedule_ = Schedule(now_, *plan_.trace, offered_until_ - now_, plan_.share);
+  } else if (!plan_.closed) {
+    schedule_ = Schedule(now_, *plan_.curve, plan_.arrivals, plan_.share,
+                         Random(plan_.seed, plan_.share.worker));
   }
+  enter(plan_.ramp_up > 0s ? Phase::ramp_up : Phase::sustain);
+}
+
+void Generator::offer() {
+  if (interrupted_.load(std::memory_order_relaxed)) return enter(Phase::collect);
+  if (now_ >= offered_until_) {
+    if (!plan_.closed) launch_scheduled();  // what came due since the last look is not late yet
+    return enter(Phase::collect);
+  }
+  if (phase_ == Phase::ramp_up && now_ >= sustain_from_) enter(Phase::sustain);
+  if (phase_ == Phase::sustain && now_ >= sustain_until_) enter(Phase::ramp_down);
   if (schedules_transactions()) {
     // Connections that ended are replaced, so that the mode holds what it promised.
     for (int i = 0; i < kLaunchesPerIteration && clients_.live() < plan_.connections; ++i) {
@@ -114,10 +158,10 @@ void Generator::run() {
 
 void Generator::launch_scheduled() {
   for (int i = 0; i < kLaunchesPerIteration && schedule_.due(now_); ++i) {
-    if (ramped_up() || (!schedules_transactions() && clogged())) break;
+    if (holds_all() || (!schedules_transactions() && clogged())) break;
     const Instant intended = schedule_.take();
     const auto lag_ns = static_cast<std::uint64_t>((now_ - intended).count());
-    latencies_[Measure::schedule_lag].record(lag_ns);
+    if (measured(intended)) latencies_[Measure::schedule_lag].record(lag_ns);
     worst_lag_ns_ = std::max(worst_lag_ns_, lag_ns);
     if (schedules_transactions()) {
       ++ledger_.transactions.offered;
@@ -131,8 +175,20 @@ void Generator::launch_scheduled() {
 }
 
 /// The concurrent mode offers what it is to hold, and no more.
-bool Generator::ramped_up() const {
+bool Generator::holds_all() const {
   return plan_.mode == Mode::concurrent && ledger_.connections.offered >= plan_.connections;
+}
+
+/// How many a closed loop keeps under way: all while the load is sustained, a growing or falling
+/// share of them on a ramp.
+std::uint32_t Generator::allowed() const {
+  if (phase_ != Phase::ramp_up && phase_ != Phase::ramp_down) return plan_.connections;
+  const bool up = phase_ == Phase::ramp_up;
+  const Duration gone = up ? now_ - offered_from_ : offered_until_ - now_;
+  const Duration whole = up ? plan_.ramp_up : plan_.ramp_down;
+  const double share = static_cast<double>(gone.count()) / static_cast<double>(whole.count());
+  const auto count = static_cast<std::uint32_t>(share * plan_.connections);
+  return std::clamp(count, 1U, plan_.connections);
 }
 
 /// Opening more would not send more; what is due stays due, and late is counted as late.
@@ -151,13 +207,14 @@ void Generator::serve_waiting() {
 void Generator::launch_closed() {
   if (schedules_transactions()) {
     for (int i = 0; i < kLaunchesPerIteration && idle_head_ != kNil; ++i) {
+      if (transactions_.live() >= allowed()) return;
       const std::uint32_t index = idle_head_;
       remove_idle(index);
       start_request(index, now_);
     }
     return;
   }
-  for (int i = 0; i < kLaunchesPerIteration && clients_.live() < plan_.connections; ++i) {
+  for (int i = 0; i < kLaunchesPerIteration && clients_.live() < allowed(); ++i) {
     if (clogged()) break;
     ++ledger_.connections.offered;
     if (!open(now_)) break;
@@ -259,14 +316,14 @@ void Generator::expire() {
   }
 }
 
-void Generator::drain() {
+void Generator::collect() {
   end_idle_and_late();
   if (clients_.live() == 0) enter(Phase::done);
 }
 
 /// Closes what is idle; once the drain is over, ends everything that is left.
 void Generator::end_idle_and_late() {
-  const bool late = now_ - run_ended_ >= plan_.drain;
+  const bool late = now_ - collected_from_ >= plan_.drain;
   for (std::uint32_t n = 0; n < kSweepPerIteration && clients_.touched() > 0; ++n) {
     const std::uint32_t index = sweep_;
     sweep_ = sweep_ + 1 >= clients_.touched() ? 0 : sweep_ + 1;

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "apps/load_generator/schedule.h"
 #include "tcp/base/address.h"
 #include "tcp/base/time.h"
 
@@ -20,14 +22,25 @@ enum class Mode : std::uint8_t {
   throughput,  // every connection asks again as soon as it has its answer
 };
 [[nodiscard]] std::string_view name_of(Mode mode);
+/// Whether what a mode offers are connections; else transactions.
+[[nodiscard]] inline bool counts_connections(Mode mode) {
+  return mode == Mode::cps || mode == Mode::concurrent;
+}
 
 struct Plan {
   Mode mode = Mode::cps;
-  bool closed = false;              // closed loop: the next one starts when one ends
-  double rate = 0;                  // of the mode's unit per second, for this worker; 0 with closed
-  std::uint32_t connections = 100;  // held (tps, concurrent, throughput) or at most open
+  bool closed = false;  // closed loop: the next one starts when one ends
+  // Open loop: when the mode's unit is due, of all workers together. Ramps are part of both.
+  Arrivals arrivals = Arrivals::constant;
+  std::shared_ptr<const RateCurve> curve;              // constant, poisson
+  std::shared_ptr<const std::vector<Duration>> trace;  // trace
+  Schedule::Share share;
+  std::uint64_t seed = 0;                     // of the draws
+  std::uint32_t connections = 100;            // held (tps, concurrent, throughput) or at most open
   std::uint32_t requests_per_connection = 1;  // 0: no limit (tps, throughput)
-  Duration duration = 10s;
+  Duration ramp_up{};
+  Duration duration = 10s;  // that the load is sustained
+  Duration ramp_down{};
   Duration connect_timeout = 3s;
   Duration timeout = 10s;  // of one transaction, from its request
   Duration drain = 5s;

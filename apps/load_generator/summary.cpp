@@ -67,7 +67,10 @@ std::string states_text(const tcp::StateCounts& states) {
 
 std::string loop_text(const Setup& setup) {
   if (setup.closed) return "closed loop";
-  return fmt::format("open loop at {}/s", group_digits(static_cast<std::uint64_t>(setup.rate)));
+  std::string text = "open loop";
+  if (setup.arrivals != "constant") text += fmt::format(", {} arrivals", setup.arrivals);
+  if (setup.profile != "constant") text += fmt::format(", {}", setup.profile);
+  return fmt::format("{} at {}/s", text, group_digits(static_cast<std::uint64_t>(setup.rate)));
 }
 
 }  // namespace
@@ -82,6 +85,9 @@ void add_worker(Summary& summary, const Generator& generator) {
   const Ledger& from = generator.ledger_at_start();
   const Ledger& to = generator.ledger_at_end();
   summary.ledger.add(generator.ledger());
+  const bool by_connection = counts_connections(generator.plan().mode);
+  summary.run_offered += by_connection ? to.connections.offered - from.connections.offered
+                                       : to.transactions.offered - from.transactions.offered;
   summary.run_connections += to.connections.completed - from.connections.completed;
   summary.run_transactions += to.transactions.completed - from.transactions.completed;
   summary.run_received_bytes += to.received_bytes - from.received_bytes;
@@ -91,17 +97,16 @@ void add_worker(Summary& summary, const Generator& generator) {
 }
 
 std::string interval_header(Mode mode) {
-  const std::string_view unit =
-      mode == Mode::cps || mode == Mode::concurrent ? "offered c/s" : "offered t/s";
+  const std::string_view unit = counts_connections(mode) ? "offered c/s" : "offered t/s";
   const std::string_view latency = mode == Mode::concurrent ? "connect p99" : "TTLB p99";
-  return fmt::format("{:>6} {:>6} {:>12} {:>11} {:>11} {:>8} {:>9} {:>11} {:>9}  {}", "second",
+  return fmt::format("{:>6} {:>9} {:>12} {:>11} {:>11} {:>8} {:>9} {:>11} {:>9}  {}", "second",
                      "phase", unit, "conn/s", "trans/s", "failed", "Mbit/s", latency, "lag",
                      "connections by state");
 }
 
 std::string interval_line(Mode mode, const Interval& interval, double length_s) {
   const Ledger& ledger = interval.ledger;
-  const bool by_connection = mode == Mode::cps || mode == Mode::concurrent;
+  const bool by_connection = counts_connections(mode);
   const Book& book = by_connection ? ledger.connections : ledger.transactions;
   const std::uint64_t failed =
       ledger.connections.total_failed() + ledger.transactions.total_failed();
@@ -110,7 +115,7 @@ std::string interval_line(Mode mode, const Interval& interval, double length_s) 
   };
   const report::Digest& latency = mode == Mode::concurrent ? interval.connect : interval.last_byte;
   const std::string p99 = latency.count == 0 ? "-" : nice_time(latency.p99);
-  return fmt::format("{:>6.1f} {:>6} {:>12} {:>11} {:>11} {:>8} {:>9.1f} {:>11} {:>9}  {}",
+  return fmt::format("{:>6.1f} {:>9} {:>12} {:>11} {:>11} {:>8} {:>9.1f} {:>11} {:>9}  {}",
                      interval.end_s, name_of(interval.phase), rate(book.offered),
                      rate(ledger.connections.completed), rate(ledger.transactions.completed),
                      group_digits(failed), 8.0 * per_second(ledger.received_bytes, length_s) / 1e6,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a load run found, for people (a table) and for programs (result.json). Figures are of the
-// run phase unless they say otherwise; both books are of the whole run and balance.
+// What a load run found, for people (a table) and for programs (result.json). Figures are of
+// what was sustained unless they say otherwise; both books are of the whole run and balance.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,9 @@ namespace millrace::load {
 struct Interval {
   double start_s = 0;  // since the workers began
   double end_s = 0;
-  Phase phase = Phase::ramp;
+  Phase phase = Phase::init;
   Ledger ledger;  // what this interval added
+  Ledger so_far;  // all until its end
   tcp::StateCounts states;
   std::uint64_t schedule_lag_ns = 0;  // worst
   report::Digest connect;
@@ -37,7 +38,12 @@ struct Setup {
   std::uint64_t started_unix_ms = 0;  // when the workers began
   Mode mode = Mode::cps;
   bool closed = false;
-  double rate = 0;  // of all workers together
+  double rate = 0;       // of all workers together, the mean while it is sustained
+  std::string arrivals;  // as given; empty in a closed loop
+  std::string profile;
+  double ramp_up_s = 0;
+  double sustain_s = 0;
+  double ramp_down_s = 0;
   std::string target;
   std::uint32_t connections = 0;
   std::uint32_t requests_per_connection = 0;
@@ -53,10 +59,11 @@ struct Setup {
 
 struct Summary {
   Setup setup;
-  double run_s = 0;  // the run phase, measured
+  double run_s = 0;  // that the load was sustained, measured
   bool interrupted = false;
   Ledger ledger;
-  std::uint64_t run_connections = 0;   // completed within the run phase
+  std::uint64_t run_offered = 0;       // while it was sustained, of what the mode counts
+  std::uint64_t run_connections = 0;   // completed within it
   std::uint64_t run_transactions = 0;  // likewise
   std::uint64_t run_received_bytes = 0;
   Latencies latencies;
@@ -66,7 +73,7 @@ struct Summary {
   DropCounters drops;
   std::uint64_t unresolved_drops = 0;  // segments whose neighbour did not answer in time
   std::uint64_t time_wait_peak = 0;    // most entries seen at once, all ends
-  std::uint64_t resident_bytes = 0;    // at the end of the run phase
+  std::uint64_t resident_bytes = 0;    // when the last was offered
   std::vector<std::string> notes;
 
   [[nodiscard]] double connections_per_second() const;

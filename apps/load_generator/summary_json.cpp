@@ -32,6 +32,17 @@ json book_json(const Book& book) {
           {"failed", by_name(book.failed, kFailedNames)}};
 }
 
+/// What the books have of now and not yet: with it those of an interval add up as well.
+json pending_json(const Ledger& so_far) {
+  const auto under_way = [](const Book& book) {
+    return book.launched - book.completed - book.total_failed();
+  };
+  const Book& t = so_far.transactions;
+  return {{"waiting", t.offered - t.launched - t.total_not_launched()},
+          {"connections", under_way(so_far.connections)},
+          {"transactions", under_way(t)}};
+}
+
 json states_json(const tcp::StateCounts& states) { return by_name(states.count, tcp::kStateNames); }
 
 template <std::size_t N>
@@ -52,24 +63,30 @@ json latency_json(const Latencies& latencies) {
 }  // namespace
 
 json start_json(const Setup& setup) {
-  return {{"command", setup.command},
-          {"version", setup.version},
-          {"machine", setup.machine},
-          {"started_unix_ms", setup.started_unix_ms},
-          {"mode", name_of(setup.mode)},
-          {"loop", setup.closed ? "closed" : "open"},
-          {"rate_per_second", setup.rate},
-          {"target", setup.target},
-          {"connections", setup.connections},
-          {"requests_per_connection", setup.requests_per_connection},
-          {"client_addresses", setup.client_addresses},
-          {"two_msl_s", setup.two_msl_s},
-          {"time_wait_reuse", setup.time_wait_reuse},
-          {"close_mode", setup.close_mode},
-          {"latency_label", setup.latency_label},
-          {"packet_path", setup.packet_path},
-          {"cores", setup.cores},
-          {"seed", setup.seed}};
+  json start = {{"command", setup.command},
+                {"version", setup.version},
+                {"machine", setup.machine},
+                {"started_unix_ms", setup.started_unix_ms},
+                {"mode", name_of(setup.mode)},
+                {"loop", setup.closed ? "closed" : "open"},
+                {"rate_per_second", setup.rate},
+                {"target", setup.target},
+                {"connections", setup.connections},
+                {"requests_per_connection", setup.requests_per_connection},
+                {"client_addresses", setup.client_addresses},
+                {"two_msl_s", setup.two_msl_s},
+                {"time_wait_reuse", setup.time_wait_reuse},
+                {"close_mode", setup.close_mode},
+                {"latency_label", setup.latency_label},
+                {"packet_path", setup.packet_path},
+                {"cores", setup.cores},
+                {"seed", setup.seed},
+                {"ramp_up_s", setup.ramp_up_s},
+                {"sustain_s", setup.sustain_s},
+                {"ramp_down_s", setup.ramp_down_s}};
+  if (!setup.arrivals.empty()) start["arrivals"] = setup.arrivals;
+  if (!setup.profile.empty()) start["profile"] = setup.profile;
+  return start;
 }
 
 json interval_json(const Interval& interval) {
@@ -80,6 +97,7 @@ json interval_json(const Interval& interval) {
           {"transactions", book_json(interval.ledger.transactions)},
           {"received_bytes", interval.ledger.received_bytes},
           {"sent_bytes", interval.ledger.sent_bytes},
+          {"pending", pending_json(interval.so_far)},
           {"schedule_lag_ns", interval.schedule_lag_ns},
           {"latency",
            {{"connect", report::to_json(interval.connect)},
@@ -92,6 +110,7 @@ json end_json(const Summary& s) {
   std::memcpy(counters.data(), &s.counters, sizeof s.counters);
   return {{"run_s", s.run_s},
           {"interrupted", s.interrupted},
+          {"run_offered", s.run_offered},
           {"run_connections", s.run_connections},
           {"run_transactions", s.run_transactions},
           {"run_received_bytes", s.run_received_bytes},

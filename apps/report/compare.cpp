@@ -31,11 +31,21 @@ constexpr std::array<std::string_view, 5> kLatencies{"connect", "first_byte", "l
                                                      "last_byte_raw", "schedule_lag"};
 constexpr std::array<std::string_view, 4> kPercentiles{"p50", "p99", "p99.9", "p99.99"};
 
+// The same, but older results lack them.
+constexpr std::array<std::string_view, 4> kSameIfKnown{"arrivals", "profile", "ramp_up_s",
+                                                       "ramp_down_s"};
+
 void warn_of_differences(const json& before, const json& after, std::vector<std::string>& out) {
   for (const std::string_view key : kSame) {
     const json one = before["start"].value(std::string(key), json());
     const json two = after["start"].value(std::string(key), json());
     if (one != two) out.push_back(fmt::format("{} was {}, and is {}", key, one.dump(), two.dump()));
+  }
+  for (const std::string_view key : kSameIfKnown) {
+    const json one = before["start"].value(std::string(key), json());
+    const json two = after["start"].value(std::string(key), json());
+    if (one == two || one.is_null() || two.is_null()) continue;
+    out.push_back(fmt::format("{} was {}, and is {}", key, one.dump(), two.dump()));
   }
 }
 

@@ -31,6 +31,8 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 7> kSame{
     "mode",         "loop", "close_mode", "requests_per_connection", "two_msl_s", "time_wait_reuse",
     "latency_label"};
+// The same, where both results have it.
+constexpr std::array<std::string_view, 2> kSameIfKnown{"arrivals", "profile"};
 constexpr std::array<std::string_view, 4> kJoined{"version", "machine", "target", "packet_path"};
 constexpr std::array<std::string_view, 3> kSummed{"rate_per_second", "connections",
                                                   "client_addresses"};
@@ -58,6 +60,13 @@ Status check(const std::vector<json>& results, std::span<const std::string> name
       const json& one = first.at("start").at(std::string(key));
       const json& two = results[i].at("start").at(std::string(key));
       if (one == two) continue;
+      return refuse(names[0], names[i],
+                    fmt::format("{} is {} and {}", key, one.dump(), two.dump()));
+    }
+    for (const std::string_view key : kSameIfKnown) {
+      const json one = first.at("start").value(std::string(key), json());
+      const json two = results[i].at("start").value(std::string(key), json());
+      if (one == two || one.is_null() || two.is_null()) continue;
       return refuse(names[0], names[i],
                     fmt::format("{} is {} and {}", key, one.dump(), two.dump()));
     }

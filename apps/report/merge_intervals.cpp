@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "apps/report/hdr_codec.h"
 #include "apps/report/histogram_json.h"
@@ -23,7 +24,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::string_view, 4> kPhases{"ramp", "run", "drain", "done"};
+constexpr std::array<std::string_view, 6> kPhases{"init",      "ramp-up", "sustain",
+                                                  "ramp-down", "collect", "done"};
+/// As results of older versions have them: the index of what they are called now.
+constexpr std::array<std::pair<std::string_view, std::size_t>, 3> kOldPhases{
+    {{"ramp", 0}, {"run", 2}, {"drain", 4}}};
 
 struct Part {
   const json* interval;
@@ -33,6 +38,9 @@ struct Part {
 
 std::size_t phase_rank(const json& interval) {
   const auto name = interval.at("phase").get<std::string>();
+  for (const auto& [old, rank] : kOldPhases) {
+    if (name == old) return rank;
+  }
   return static_cast<std::size_t>(std::find(kPhases.begin(), kPhases.end(), name) -
                                   kPhases.begin());
 }
@@ -69,6 +77,7 @@ json merge_parts(const std::vector<Part>& parts) {
   std::uint64_t received = 0;
   std::uint64_t sent = 0;
   json states = json::object();
+  json pending = json::object();
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const json& in = *parts[i].interval;
     const double from_s = in.at("start_s").get<double>() + parts[i].shift_s;
@@ -83,19 +92,22 @@ json merge_parts(const std::vector<Part>& parts) {
     // Of a source with two intervals in this second the later one says how it stood at the end.
     const bool last = i + 1 == parts.size() || parts[i + 1].source != parts[i].source;
     if (last) add_numbers(states, in.at("states"));
+    if (last) add_numbers(pending, in.value("pending", json::object()));
   }
-  return {{"start_s", start_s},
-          {"end_s", end_s},
-          {"phase", kPhases.at(phase)},
-          {"connections", std::move(connections)},
-          {"transactions", std::move(transactions)},
-          {"received_bytes", received},
-          {"sent_bytes", sent},
-          {"schedule_lag_ns", lag_ns},
-          {"latency",
-           {{"connect", merge_digests(parts, "connect", room)},
-            {"last_byte", merge_digests(parts, "last_byte", room)}}},
-          {"states", std::move(states)}};
+  json merged = {{"start_s", start_s},
+                 {"end_s", end_s},
+                 {"phase", kPhases.at(phase)},
+                 {"connections", std::move(connections)},
+                 {"transactions", std::move(transactions)},
+                 {"received_bytes", received},
+                 {"sent_bytes", sent},
+                 {"schedule_lag_ns", lag_ns},
+                 {"latency",
+                  {{"connect", merge_digests(parts, "connect", room)},
+                   {"last_byte", merge_digests(parts, "last_byte", room)}}},
+                 {"states", std::move(states)}};
+  if (!pending.empty()) merged["pending"] = std::move(pending);
+  return merged;
 }
 
 }  // namespace

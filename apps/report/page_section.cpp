@@ -199,7 +199,7 @@ std::string setup_html(const json& result) {
     std::replace(name.begin(), name.end(), '_', ' ');
     rows.emplace_back(std::move(name), value.is_string() ? value.get<std::string>() : value.dump());
   }
-  rows.emplace_back("run phase", fmt::format("{:.3f} s", end.at("run_s").get<double>()));
+  rows.emplace_back("load sustained for", fmt::format("{:.3f} s", end.at("run_s").get<double>()));
   rows.emplace_back("memory resident", nice_bytes(end.at("resident_bytes").get<std::uint64_t>()));
   std::string text = pairs_table(rows);
   for (const json& note : end.at("notes")) {

@@ -77,6 +77,18 @@ double achieved_rate(const json& result) {
                              0.0);
 }
 
+/// What was to be reached: the rate that was asked for, or where arrivals vary, what they came to
+/// while the load was sustained.
+double offered_rate(const json& result) {
+  const json& end = result["end"];
+  const double run_s = end.value("run_s", 0.0);
+  const bool even = result["start"].value("arrivals", "constant") == "constant";
+  if (even || !end.contains("run_offered") || run_s <= 0) {
+    return result["start"].value("rate_per_second", 0.0);
+  }
+  return end.value("run_offered", 0.0) / run_s;
+}
+
 std::uint64_t sum_of(const json& causes) {
   std::uint64_t sum = 0;
   for (const json& count : causes) sum += count.get<std::uint64_t>();
@@ -202,7 +214,7 @@ std::vector<std::string> broken_rules(const json& result) {
   judge_book(result, "transactions", broken);
   const json& start = result["start"];
   const std::string mode = start.value("mode", "");
-  const double asked = start.value("rate_per_second", 0.0);
+  const double asked = offered_rate(result);
   const bool by_schedule = start.value("loop", "") == "open" && mode != "concurrent" &&
                            !result["end"].value("interrupted", false);
   const double achieved = achieved_rate(result);

@@ -82,6 +82,7 @@ def test_the_stream_is_the_result_line_by_line(run):
 def test_intervals_add_up_to_the_whole(run):
     result = json.loads((run / "r.json").read_text())
     intervals = result["intervals"]
+    add_up(intervals)
     for book in ("connections", "transactions"):
         for figure in ("offered", "launched", "completed"):
             assert sum(i[book][figure] for i in intervals) == result["end"][book][figure]
@@ -98,6 +99,57 @@ def test_intervals_add_up_to_the_whole(run):
         assert max(i["latency"][measure]["max"] for i in intervals) == whole["max"]
     ends = [i["end_s"] for i in intervals]
     assert [i["start_s"] for i in intervals] == [0, *ends[:-1]]
+
+
+def add_up(intervals):
+    """Offered, launched and not launched, completed and failed: in every second."""
+    before = {"waiting": 0, "connections": 0, "transactions": 0}
+    for interval in intervals:
+        now = interval["pending"]
+        for name in ("connections", "transactions"):
+            book = interval[name]
+            waiting = now["waiting"] - before["waiting"] if name == "transactions" else 0
+            missed, failed = (sum(book[k].values()) for k in ("not_launched", "failed"))
+            assert book["offered"] == book["launched"] + missed + waiting, interval
+            assert book["launched"] - book["completed"] - failed == now[name] - before[name]
+        before = now
+    assert before == {"waiting": 0, "connections": 0, "transactions": 0}
+
+
+def loopback(folder, *words):
+    folder.chmod(0o700)
+    go("loopback", *words, "--no-hugepages", "--json", "r.json", runtime=folder, cwd=folder)
+    result = json.loads((folder / "r.json").read_text())
+    validator("result").validate(result)
+    add_up(result["intervals"])
+    return result
+
+
+def test_figures_are_of_what_was_sustained(tmp_path):
+    """Of a run with ramps: half of each is outside, in counts and in latencies."""
+    words = ("--arrivals", "poisson", "--profile", "steps:1k,3k", "--seed", "7",
+             "--ramp-up", "500ms", "--duration", "1s", "--ramp-down", "500ms")
+    first = loopback(tmp_path, *words)
+    phases = [i["phase"] for i in first["intervals"]]
+    order = ["init", "ramp-up", "sustain", "ramp-down", "collect", "done"]
+    assert phases == sorted(phases, key=order.index) and "sustain" in phases
+    start, end = first["start"], first["end"]
+    assert (start["arrivals"], start["profile"], start["seed"]) == ("poisson", "steps:1k,3k", 7)
+    assert abs(start["rate_per_second"] - 2000) < 1e-6
+    assert 0.9 < end["run_s"] < 1.5
+    assert 1700 < end["run_offered"] < 2600 < 2700 < end["connections"]["offered"] < 3300
+    assert 1700 < first["latency"]["connect"]["count"] < 2300
+    second = loopback(tmp_path, *words)
+    assert second["end"]["connections"]["offered"] == end["connections"]["offered"]
+    assert second["latency"]["connect"]["count"] == first["latency"]["connect"]["count"]
+
+
+def test_a_trace_is_replayed(tmp_path):
+    (tmp_path / "trace.txt").write_text("".join(f"{i * i / 1e4}\n" for i in range(100)))
+    result = loopback(tmp_path, "--arrivals", "./trace.txt", "--mode", "tps", "--connections", "4")
+    assert result["end"]["transactions"]["offered"] == 100
+    assert result["latency"]["last_byte"]["count"] == 100
+    assert result["start"]["arrivals"] == "./trace.txt"
 
 
 def test_the_log_of_histograms_is_the_result_bin_by_bin(run):

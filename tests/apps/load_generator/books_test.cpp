@@ -131,6 +131,16 @@ TEST(Rules, ARateUnderNinetyFivePercentIsNamedButNotInAClosedLoop) {
   EXPECT_TRUE(broken_rules(s).empty());
 }
 
+TEST(Rules, OfArrivalsThatVaryTheRateIsThatOfWhatCame) {
+  Summary s = good_summary();
+  s.setup.arrivals = "poisson";
+  s.run_offered = 9'400;
+  s.run_connections = 9'300;
+  EXPECT_TRUE(broken_rules(s).empty()) << "9,400 came of 10,000 that were expected";
+  s.run_connections = 8'900;
+  EXPECT_EQ(broken_rules(s).size(), 1U);
+}
+
 TEST(Results, JsonHoldsBothBooksAndTheirBalance) {
   Summary s = good_summary();
   s.ledger.connections.fail(Failed::timeout);
@@ -161,7 +171,7 @@ TEST(Results, TheTableNamesEveryCause) {
 TEST(Results, ALineOfASecondStandsUnderItsHeader) {
   Interval interval;
   interval.end_s = 12;
-  interval.phase = Phase::drain;
+  interval.phase = Phase::collect;
   interval.ledger.transactions.offered = 1'234'567;
   interval.ledger.transactions.completed = 1000;
   interval.schedule_lag_ns = 35;
@@ -170,9 +180,9 @@ TEST(Results, ALineOfASecondStandsUnderItsHeader) {
   interval.last_byte = report::digest_of(h);
   const std::string header = interval_header(Mode::tps);
   const std::string line = interval_line(Mode::tps, interval, 1.0);
-  for (const auto& [title, value] :
-       {std::pair("offered t/s", "1,234,567"), std::pair("trans/s", "1,000"),
-        std::pair("phase", "drain"), std::pair("TTLB p99", "1.50 us"), std::pair("lag", "35 ns")}) {
+  for (const auto& [title, value] : {std::pair("offered t/s", "1,234,567"),
+                                     std::pair("trans/s", "1,000"), std::pair("phase", "collect"),
+                                     std::pair("TTLB p99", "1.50 us"), std::pair("lag", "35 ns")}) {
     const auto end_of = [](const std::string& in, std::string_view what) {
       const std::size_t at = in.find(what);
       return at == std::string::npos ? at : at + what.size();
@@ -191,11 +201,12 @@ TEST(Plan, SharesRateAndConnectionsAmongWorkers) {
   o.mode = Mode::tps;
   o.rate = 9000;
   o.connections = 100;
-  settle_load_options(o);
+  ASSERT_TRUE(settle_load_options(o).ok());
   Url url;
   url.path = "/bytes/64";
   const Plan plan = make_plan(o, url, 3);
-  EXPECT_DOUBLE_EQ(plan.rate, 3000.0);
+  EXPECT_DOUBLE_EQ(plan.curve->rate_at(1), 9000.0) << "shared: each takes its part of it";
+  EXPECT_EQ(plan.share.workers, 3U);
   EXPECT_EQ(plan.connections, 34U);
   EXPECT_EQ(plan.request.substr(0, 24), "GET /bytes/64 HTTP/1.1\r\n");
   EXPECT_EQ(plan.request.find("Connection: close"), std::string::npos);
@@ -204,7 +215,7 @@ TEST(Plan, SharesRateAndConnectionsAmongWorkers) {
 TEST(Plan, AServerThatClosesIsAskedToInTheLastRequest) {
   LoadOptions o;
   o.closer = Closer::server;
-  settle_load_options(o);
+  ASSERT_TRUE(settle_load_options(o).ok());
   const Plan plan = make_plan(o, Url{}, 1);
   EXPECT_NE(plan.last_request.find("Connection: close\r\n"), std::string::npos);
   EXPECT_EQ(plan.request.find("Connection: close"), std::string::npos);
