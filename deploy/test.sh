@@ -100,7 +100,7 @@ run_meson() {
   [ -f build/meson/build.ninja ] && again=(--reconfigure)
   # shellcheck disable=SC2016
   if ! attempt build-meson 20 bash -c \
-    'meson setup "${@:2}" build/meson && ninja -C build/meson -j "$1"' - "$(cores)" \
+    'meson setup -Ddebug=false "${@:2}" build/meson && ninja -C build/meson -j "$1"' - "$(cores)" \
     "${again[@]}"; then
     count 0 1
     return 0
