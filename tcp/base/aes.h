@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Keyed mixing of 16-byte blocks by rounds of AES-128 (FIPS 197). All ten rounds are AES itself, a
-// pseudorandom function of one block; four rounds are what an almost universal hash needs: no
-// difference of two blocks that an attacker may choose comes out as any other with a probability
-// above 2^-110 (Keliher and Sui, 2007). A round is one instruction of the processor. One without it
-// gets the same results from portable code, whose look-ups take a time that depends on the block.
+// Keyed mixing of 16-byte blocks by rounds of AES-128 (FIPS 197). Four rounds are what an almost
+// universal hash needs: no difference of two blocks that an attacker may choose comes out as any
+// other with a probability above 2^-110 (Keliher and Sui, 2007). All ten are AES itself; they are
+// here so that tests can hold the rounds against the standard's own examples. A round is one
+// instruction of the processor. One without it gets the same results from portable code, whose
+// look-ups take a time that depends on the block.
 //
 // Refuses to decrypt, and to be a mode of operation: who has several blocks chains them.
 #pragma once

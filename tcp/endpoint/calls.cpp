@@ -54,7 +54,6 @@ void linger_until(EndpointImpl& e, Instant at, ConnectionId id) {
     });
   }
   e.lingering.add(at, id);
-  e.rare_deadlines = true;
 }
 
 [[nodiscard]] Error usage(std::string sentence) {

@@ -53,7 +53,6 @@ void try_larger_segments(EndpointImpl& e) {
 [[gnu::noinline]] void advance_rare(EndpointImpl& e) {
   end_lingering(e);
   try_larger_segments(e);
-  e.rare_deadlines = !e.lingering.empty() || !e.lowered.empty();
 }
 
 bool expire_time_wait(EndpointImpl& e) {
@@ -96,7 +95,7 @@ bool Endpoint::advance(Instant now) {
   if (e.wheel.armed() != 0) {
     done &= !e.wheel.advance(tick_of(now), kWheelSteps, [&](std::uint32_t i) { fire(e, i); }).more;
   }
-  if (e.rare_deadlines) [[unlikely]]
+  if (!e.lingering.empty() || !e.lowered.empty()) [[unlikely]]
     advance_rare(e);
   if (has_to_shed(e.shedding, e.stores, e.connections)) [[unlikely]]
     shed_some(e);

@@ -86,7 +86,6 @@ struct EndpointImpl {
   DirtyList dirty;
   Lingering lingering;
   LoweredPaths lowered;
-  bool rare_deadlines = false;  // one of these two has something: one question for each advance()
   Shedding shedding;
 
   // The hash of the connection that input() is at work on: what it closes need not hash again.

@@ -232,10 +232,7 @@ Drop Endpoint::icmp_error(const FourTuple& tuple, const IcmpError& error, Instan
     case IcmpError::Kind::too_big: {
       const std::uint16_t mss = c.mss;
       drop = on_icmp_too_big(c, error.seq, error.mtu, e.context_of(c));
-      if (drop == Drop::none) {
-        e.lowered.add(e.id_of(ref.index(), c), mss, e.now);
-        e.rare_deadlines = true;
-      }
+      if (drop == Drop::none) e.lowered.add(e.id_of(ref.index(), c), mss, e.now);
       break;
     }
     case IcmpError::Kind::unreachable:

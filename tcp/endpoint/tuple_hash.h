@@ -49,11 +49,10 @@ template <int C, int D>
   return s.template finish<D>();
 }
 
-/// A keyed function of a tuple, by `Rounds` rounds of AES for each block.
-template <int Rounds>
-class TupleFunction {
+/// The hash of the index: four rounds of AES for each block.
+class TupleHasher {
  public:
-  explicit TupleFunction(SipKey key) : aes_(key) {}
+  explicit TupleHasher(SipKey key) : aes_(key) {}
 
   /// Of an IPv4 tuple that lies packed in its entry.
   [[nodiscard, gnu::always_inline]] std::uint64_t v4(const PackedTuple& t) const {
@@ -72,10 +71,7 @@ class TupleFunction {
     return low_word(chain);
   }
 
-  Aes<Rounds> aes_;
+  Aes<4> aes_;
 };
-
-/// The hash of the index.
-using TupleHasher = TupleFunction<4>;
 
 }  // namespace millrace::tcp

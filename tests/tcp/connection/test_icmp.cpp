@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // RFC 5927: what an ICMP error may do, and what it may not (catalogue B7).
+#include "tcp/connection/path_mtu.h"
 #include "tests/tcp/connection/host.h"
 
 namespace millrace::tcp::test {
@@ -65,6 +66,25 @@ TEST(Icmp, TooBigLowersTheMssToAFloor) {  // RFC 1191, RFC 8201, RFC 5927 §7
       }
     }
   }
+}
+
+TEST(Icmp, TheOldSizeIsBoundedByWhatTheLinkAllowsNow) {  // RFC 1191 §6.3
+  Host h;
+  h.establish(HostSetup{});
+  (void)h.write(pattern(3000));
+  (void)h.flush();
+  ASSERT_EQ(on_icmp_too_big(h.c, Seq(1001), 1000, h.context()), Drop::none);
+  EXPECT_FALSE(raise_path_mtu(h.c, 1460, h.context())) << "what was lost comes first";
+  (void)h.flush();
+  ASSERT_EQ(h.input(h.peer()), Drop::none) << "the peer has it all";
+  h.config.mtu = 1200;
+  EXPECT_TRUE(raise_path_mtu(h.c, 1460, h.context()));
+  EXPECT_EQ(h.c.mss, 1160);
+  h.config.mtu = 1500;
+  EXPECT_TRUE(raise_path_mtu(h.c, 1400, h.context()));
+  EXPECT_EQ(h.c.mss, 1400);
+  EXPECT_TRUE(raise_path_mtu(h.c, 1000, h.context()));
+  EXPECT_EQ(h.c.mss, 1400) << "it raises and never lowers";
 }
 
 TEST(Icmp, TooBigIsChecked) {
