@@ -49,9 +49,7 @@ Clerk::Clerk(Session& session, Summary& summary)
       next_(begun_ + kInterval) {
   summary_.setup.started_unix_ms = unix_ms();
   session_.streams.start(summary_.setup);
-  if (!session.quiet)
-    std::printf("%s\n",
-                interval_header(session.options.mode, summary_.setup.ends_by_reset()).c_str());
+  if (!session.quiet) std::printf("%s\n", interval_header(session.options.mode).c_str());
 }
 
 Phase Clerk::phase() const {
@@ -100,14 +98,31 @@ Phase Clerk::most_seen() const {
   return static_cast<Phase>(std::max_element(looks_.begin(), looks_.end()) - looks_.begin());
 }
 
-void Clerk::note(Instant now, bool force) {
+void Clerk::look() {
   note_states();
   ++looks_.at(static_cast<std::size_t>(phase()));
-  if (now < next_ && !force) return;
+}
+
+void Clerk::note(Instant now) {
+  look();
+  if (now < next_) return;
   while (next_ <= now) next_ += kInterval;
   take_latencies();
   now = session_.fleet.now();  // the books that follow are of this moment
-  const Ledger books_now = books();
+  end_interval(now, books());
+}
+
+void Clerk::finish(Instant now) {
+  look();
+  Ledger all;
+  for (const Generator* generator : session_.generators) {
+    all.add(generator->ledger());
+    for (const Latencies& left : generator->latencies()) latencies_.merge(left);
+  }
+  end_interval(now, all);
+}
+
+void Clerk::end_interval(Instant now, const Ledger& books_now) {
   Interval interval;
   interval.start_s = seconds(last_ - begun_);
   interval.end_s = seconds(now - begun_);

@@ -21,11 +21,15 @@ class Clerk {
 
   /// The earliest phase of all generators.
   [[nodiscard]] Phase phase() const;
-  /// Closes an interval if its second has passed, or if `force`.
-  void note(Instant now, bool force);
+  /// Ends an interval if its second has passed.
+  void note(Instant now);
+  /// Ends the last one. The workers have stopped: it has all that they had not handed over.
+  void finish(Instant now);
 
  private:
+  void look();
   void take_latencies();
+  void end_interval(Instant now, const Ledger& books_now);
   [[nodiscard]] Ledger books() const;
   [[nodiscard]] Phase most_seen() const;
   void note_states();

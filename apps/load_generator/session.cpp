@@ -13,6 +13,7 @@
 #include "apps/config/exit_code.h"
 #include "apps/config/interrupt.h"
 #include "apps/config/parse_address.h"
+#include "apps/config/shared_options.h"
 #include "apps/load_generator/clerk.h"
 #include "apps/report/result_file.h"
 #include "apps/report/verdict.h"
@@ -41,14 +42,12 @@ void add_fleet(Summary& summary, const Fleet& fleet) {
 /// Whether packets can leave at both ends: ours to the target, and where the server is ours too,
 /// its answers to the addresses that we ask from.
 bool all_reachable(Fleet& fleet, const Plan& plan) {
-  return std::all_of(plan.ask.targets.begin(), plan.ask.targets.end(), [&](const Target& target) {
-    if (!fleet.reaches(0, target.address)) return false;
-    if (fleet.ends() == 1) return true;
-    const auto known = target.local.begin() +
-                       static_cast<std::ptrdiff_t>(std::min(target.local.size(), kMostNeighbours));
-    return std::all_of(target.local.begin(), known,
-                       [&](const Address& client) { return fleet.reaches(1, client); });
-  });
+  if (!fleet.reaches(0, plan.target)) return false;
+  if (fleet.ends() == 1) return true;
+  const auto known = plan.local.begin() +
+                     static_cast<std::ptrdiff_t>(std::min(plan.local.size(), kMostNeighbours));
+  return std::all_of(plan.local.begin(), known,
+                     [&](const Address& client) { return fleet.reaches(1, client); });
 }
 
 /// A segment that waits for a neighbour's address is no latency of the server's: the run begins
@@ -62,12 +61,22 @@ void wait_until_reachable(Session& session, Summary& summary) {
     if (!reachable) (void)sleep_unless_interrupted(1ms);
   }
   if (!reachable && !interrupted()) {
-    for (const Target& target : plan.ask.targets) {
-      if (session.fleet.reaches(0, target.address)) continue;
-      summary.notes.push_back(fmt::format("Nobody on the link answers for {} or its gateway.",
-                                          address_text(target.address)));
-      if (!session.quiet) std::printf("%s\n", summary.notes.back().c_str());
-    }
+    summary.notes.push_back(fmt::format("Nobody on the link answers for {} or its gateway.",
+                                        address_text(plan.target)));
+    if (!session.quiet) std::printf("%s\n", summary.notes.back().c_str());
+  }
+}
+
+/// What a reader of the result has to know of its TIME_WAIT (RFC 9293 §3.4.2, RFC 1337).
+void add_time_wait_labels(Summary& summary) {
+  if (summary.setup.two_msl_s == 0) {
+    summary.notes.emplace_back(
+        "2MSL is 0: there was no TIME_WAIT, which no safe TCP does without.");
+  }
+  if (summary.setup.time_wait_reuse == millrace::name_of(tcp::TimeWaitReuse::immediate)) {
+    summary.notes.emplace_back(
+        "TIME_WAIT reuse is immediate, which is unsafe: a new connection may be given an old "
+        "one's bytes.");
   }
 }
 
@@ -78,6 +87,7 @@ Summary watch(Session& session, Setup setup) {
   summary.setup = std::move(setup);
   summary.notes = session.fleet.notes();
   summary.notes.insert(summary.notes.end(), session.remarks.begin(), session.remarks.end());
+  add_time_wait_labels(summary);
   if (!session.quiet) {
     for (const std::string& note : summary.notes) std::printf("%s\n", note.c_str());
   }
@@ -87,19 +97,21 @@ Summary watch(Session& session, Setup setup) {
   Clerk clerk(session, summary);
   for (Generator* generator : session.generators) generator->begin();
   Instant patience{};  // after a signal: how long the drain may take
+  Instant now = session.fleet.now();
   while (true) {
     (void)sleep_unless_interrupted(kLook);
-    const Instant now = session.fleet.now();
+    now = session.fleet.now();
     if (interrupted() && !summary.interrupted) {
       summary.interrupted = true;
       patience = now + session.options.drain + 2s;
       for (Generator* generator : session.generators) generator->interrupt();
     }
     const bool over = clerk.phase() == Phase::done || (summary.interrupted && now > patience);
-    clerk.note(now, over);
     if (over) break;
+    clerk.note(now);
   }
   session.fleet.stop();
+  clerk.finish(now);
   for (const Generator* generator : session.generators) add_worker(summary, *generator);
   add_fleet(summary, session.fleet);
   return summary;
@@ -115,10 +127,12 @@ Result<int> run_session(Session& session, Setup setup) {
     std::fputs(to_text(summary).c_str(), stdout);
     std::fputs(report::verdict_text(result["verdict"]).c_str(), stdout);
   }
-  if (auto good = session.streams.end(result); !good) return good.error();
-  if (!session.options.json.empty()) {
-    if (auto good = report::write_json(session.options.json, result); !good) return good.error();
-  }
+  // Each is written though another could not be: the run is not to be had again.
+  const Status streamed = session.streams.end(result);
+  Status written = Ok{};
+  if (!session.options.json.empty()) written = report::write_json(session.options.json, result);
+  if (!streamed) return streamed.error();
+  if (!written) return written.error();
   std::fflush(stdout);
   if (summary.interrupted) return static_cast<int>(kExitInterrupted);
   return static_cast<int>(result["verdict"]["passed"] ? kExitGood : kExitVerdict);

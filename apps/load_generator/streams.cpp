@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "apps/report/hdr_log.h"
+#include "apps/report/result_file.h"
 
 namespace millrace::load {
 
@@ -26,16 +27,16 @@ Error cannot_write(const std::string& path, int cause) {
 
 std::string line_of(std::string_view type, nlohmann::json body) {
   body["type"] = type;
-  body["schema_version"] = kSchemaVersion;
+  body["schema_version"] = report::kSchemaVersion;
   return body.dump() + '\n';
 }
 
 }  // namespace
 
-Status Streams::Output::open(const std::string& at) {
+Status Streams::Output::open(const std::string& at, const char* how) {
   path = at;
   if (path.empty()) return Ok{};
-  file.reset(path == "-" ? stdout : std::fopen(path.c_str(), "we"));
+  file.reset(path == "-" ? stdout : std::fopen(path.c_str(), how));
   if (file == nullptr) return cannot_write(path, errno);
   return Ok{};
 }
@@ -60,6 +61,10 @@ Result<Streams> Streams::open(const LoadOptions& o) {
     return Error{ErrorKind::usage,
                  "standard output can take one of --json, --ndjson and --hlog, not several",
                  "name a file instead of -"};
+  }
+  if (!o.json.empty() && o.json != "-") {
+    Output probe;  // said now, not when the run is over; what is there stays until then
+    if (auto good = probe.open(o.json, "ae"); !good) return good.error();
   }
   Streams streams;
   if (auto good = streams.ndjson_.open(o.ndjson); !good) return good.error();

@@ -39,7 +39,7 @@ class Streams {
     std::unique_ptr<std::FILE, Closer> file;  // null: not asked for
     bool broken = false;
 
-    [[nodiscard]] Status open(const std::string& at);
+    [[nodiscard]] Status open(const std::string& at, const char* how = "we");
     void write(const std::string& text);
     [[nodiscard]] Status close();
   };

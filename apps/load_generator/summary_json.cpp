@@ -7,6 +7,7 @@
 
 #include "apps/load_generator/summary.h"
 #include "apps/report/histogram_json.h"
+#include "apps/report/result_file.h"
 
 namespace millrace::load {
 
@@ -84,12 +85,6 @@ json start_json(const Setup& setup) {
                 {"ramp_up_s", setup.ramp_up_s},
                 {"sustain_s", setup.sustain_s},
                 {"ramp_down_s", setup.ramp_down_s}};
-  if (!setup.varying.empty()) start["distributions"] = setup.varying;
-  if (setup.pipeline > 1) start["pipeline"] = setup.pipeline;
-  if (!setup.headers.empty()) start["headers"] = setup.headers;
-  for (const Setup::Asked& ask : setup.asks) {
-    start["requests"].push_back({{"weight", ask.weight}, {"method", ask.method}, {"url", ask.url}});
-  }
   if (!setup.arrivals.empty()) start["arrivals"] = setup.arrivals;
   if (!setup.profile.empty()) start["profile"] = setup.profile;
   return start;
@@ -140,7 +135,7 @@ json end_json(const Summary& s) {
 json to_json(const Summary& s) {
   json intervals = json::array();
   for (const Interval& interval : s.intervals) intervals.push_back(interval_json(interval));
-  return {{"schema_version", kSchemaVersion},
+  return {{"schema_version", report::kSchemaVersion},
           {"start", start_json(s.setup)},
           {"intervals", std::move(intervals)},
           {"end", end_json(s)},

@@ -16,6 +16,7 @@
 
 #include "apps/config/exit_code.h"
 #include "apps/config/this_command.h"
+#include "apps/report/books.h"
 #include "apps/report/histogram_json.h"
 #include "apps/report/merge_intervals.h"
 #include "apps/report/result_file.h"
@@ -141,14 +142,9 @@ json merge_start(const std::vector<json>& results) {
 }
 
 bool balances(const json& book) {
-  const auto total = [](const json& causes) {
-    std::uint64_t sum = 0;
-    for (const json& count : causes) sum += count.get<std::uint64_t>();
-    return sum;
-  };
   const auto launched = book.at("launched").get<std::uint64_t>();
-  return book.at("offered") == launched + total(book.at("not_launched")) &&
-         launched == book.at("completed").get<std::uint64_t>() + total(book.at("failed"));
+  return book.at("offered") == launched + sum_of(book.at("not_launched")) &&
+         launched == book.at("completed").get<std::uint64_t>() + sum_of(book.at("failed"));
 }
 
 /// The most entries at once: seen together in some second, or in one of the runs alone.
@@ -236,7 +232,7 @@ Result<json> merge_checked(const std::vector<json>& results, std::span<const std
   auto latency = merge_latency(results, names);
   if (!latency) return latency.error();
   json intervals = merge_intervals(results);
-  json out = {{"schema_version", 1},
+  json out = {{"schema_version", kSchemaVersion},
               {"start", merge_start(results)},
               {"end", merge_end(results, names, intervals)}};
   out["intervals"] = std::move(intervals);

@@ -11,6 +11,7 @@
 
 #include "apps/report/page.h"
 #include "apps/report/units.h"
+#include "apps/report/verdict.h"
 
 namespace millrace::report {
 namespace {
@@ -53,7 +54,7 @@ std::string cards(const json& result) {
   const json& latency = result.at("latency");
   const bool by_reset = result.at("start").at("close_mode").get<std::string>().ends_with("RST");
   std::string text = "<div class=\"cards\">\n";
-  text += card(by_reset ? "connections opened and reset, 1/s" : "TCP connections per second",
+  text += card(by_reset ? "connections per second, closed by RST" : "TCP connections per second",
                digits(end.at("connections_per_second")),
                digits(end.at("run_connections")) + " completed");
   text += card("application transactions per second", digits(end.at("transactions_per_second")),
@@ -87,15 +88,9 @@ std::string verdict_html(const json& result) {
   }
   for (const json& t : verdict.at("thresholds")) {
     const bool met = t.at("met").get<bool>();
-    const json& found = t.at("found");
-    const auto unit = t.at("unit").get<std::string>();
-    const std::string value = found.is_null()   ? "nothing to look at"
-                              : unit == "ns"    ? time_of(found)
-                              : unit == "share" ? fmt::format("{:.4g} %", 100 * found.get<double>())
-                                                : digits(found) + "/s";
     text += fmt::format("<li{}>threshold {}: {}, found {}</li>\n", met ? "" : " class=\"missed\"",
                         escaped(t.at("threshold").get<std::string>()), met ? "met" : "missed",
-                        escaped(value));
+                        escaped(found_text(t)));
   }
   if (result.at("end").at("interrupted").get<bool>()) {
     text += "<li class=\"missed\">interrupted: this is what was there until then</li>\n";
@@ -232,11 +227,12 @@ std::string page_section(const json& result, const std::string& name, std::size_
        {"time_wait", "TIME_WAIT population"},
        {"throughput", "Throughput"},
        {"trouble", "Schedule lag, and what failed or was not launched"}}};
-  const double rate = start.at("rate_per_second").get<double>();
+  const bool open = start.at("loop").get<std::string>() == "open";
   std::string text = fmt::format(
       "<section>\n<h2>{}</h2>\n<p class=\"lead\">{} of {}, {}, {:.1f} s</p>\n", escaped(name),
       escaped(start.at("mode").get<std::string>()), escaped(start.at("target").get<std::string>()),
-      rate > 0 ? fmt::format("open loop at {}/s", digits(rate)) : std::string("closed loop"),
+      open ? fmt::format("open loop at {}/s", digits(start.at("rate_per_second")))
+           : std::string("closed loop"),
       result.at("end").at("run_s").get<double>());
   text += verdict_html(result) + cards(result);
   text += "<div class=\"plots\">\n";

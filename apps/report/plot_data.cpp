@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "apps/report/books.h"
 #include "apps/report/histogram_json.h"
 #include "apps/report/page.h"
 
@@ -19,12 +20,6 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 5> kSpectra{"connect", "first_byte", "last_byte",
                                                    "last_byte_raw", "close"};
 constexpr int kPointsPerDecade = 40;
-
-std::uint64_t sum_of(const json& causes) {
-  std::uint64_t sum = 0;
-  for (const json& count : causes) sum += count.get<std::uint64_t>();
-  return sum;
-}
 
 json positive(const json& value) {
   return value.is_number() && value.get<double>() > 0 ? value : json();
@@ -67,8 +62,7 @@ json plot_data(const json& result) {
       "not_launched", "failed",      "ttlb_p50",     "ttlb_p99",     "ttlb_p99_9",
       "ttlb_max",     "connect_p99", "schedule_lag", "time_wait",    "established"};
   for (const char* column : kColumns) out[column] = json::array();
-  const auto mode = result.at("start").at("mode").get<std::string>();
-  const char* book_of_rate = mode == "cps" || mode == "concurrent" ? "connections" : "transactions";
+  const char* offered = book_of_rate(result);
   for (const json& i : result.at("intervals")) {
     const double length_s = i.at("end_s").get<double>() - i.at("start_s").get<double>();
     // A last moment of the run makes no rate.
@@ -78,7 +72,7 @@ json plot_data(const json& result) {
     const json& transactions = i.at("transactions");
     const json& ttlb = i.at("latency").at("last_byte");
     out["second"].push_back(i.at("end_s"));
-    out["offered"].push_back(rate(i.at(book_of_rate).at("offered")));
+    out["offered"].push_back(rate(i.at(offered).at("offered")));
     out["connections"].push_back(rate(connections.at("completed")));
     out["transactions"].push_back(rate(transactions.at("completed")));
     out["mbit"].push_back(8e-6 * rate(i.at("received_bytes")));

@@ -44,9 +44,10 @@ Result<json> read_result(const std::string& path) {
   }
   const bool is_result = found.is_object() && found.contains("start") && found.contains("end") &&
                          found.contains("latency");
-  if (!is_result || found.value("schema_version", json()) != 1) {
+  if (!is_result || found.value("schema_version", json()) != kSchemaVersion) {
     return Error{ErrorKind::usage,
-                 fmt::format("{} is not a result of millrace: expected schema_version 1", path),
+                 fmt::format("{} is not a result of millrace: expected schema_version {}", path,
+                             kSchemaVersion),
                  "give what millrace load --json wrote"};
   }
   return found;

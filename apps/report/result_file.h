@@ -10,8 +10,11 @@
 
 namespace millrace::report {
 
-/// A result.json of schema version 1. Errors: environment (not readable), usage (not JSON, or not a
-/// result), each with the file's name.
+/// A change of meaning raises it.
+inline constexpr int kSchemaVersion = 1;
+
+/// A result.json of this schema version. Errors: environment (not readable), usage (not JSON, or
+/// not a result), each with the file's name.
 [[nodiscard]] Result<nlohmann::json> read_result(const std::string& path);
 
 /// Writes text to a file, or to standard output if that is "-".

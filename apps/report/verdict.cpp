@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/config/parse_value.h"
+#include "apps/report/books.h"
 #include "apps/report/histogram_json.h"
 #include "apps/report/units.h"
 
@@ -21,6 +22,7 @@ using nlohmann::json;
 
 constexpr double kFailedLimit = 1e-5;  // 0.001 %
 constexpr double kRateLimit = 0.95;
+constexpr std::size_t kMostDigits = 20;  // of a share: more mean nothing, and hundreds overflow
 
 struct MeasureName {
   std::string_view word;  // as RFC 9411 and the histogram logs have it
@@ -46,6 +48,7 @@ bool parse_share(std::string_view word, double& share) {
   if (percent) word.remove_suffix(1);
   if (word.empty() || word.find_first_not_of("0123456789.") != std::string_view::npos) return false;
   if (std::count(word.begin(), word.end(), '.') > 1 || word == ".") return false;
+  if (word.size() > kMostDigits) return false;
   share = std::stod(std::string(word)) / (percent ? 100.0 : 1.0);
   return share <= 1;
 }
@@ -63,18 +66,9 @@ bool parse_percent(std::string_view word, double& percent) {
   return percent > 0;
 }
 
-/// The book that the mode's rate is of.
-const json& book_of_rate(const json& result) {
-  const std::string mode = result["start"].value("mode", "");
-  const bool by_connection = mode == "cps" || mode == "concurrent";
-  return result["end"][by_connection ? "connections" : "transactions"];
-}
-
 double achieved_rate(const json& result) {
-  const std::string mode = result["start"].value("mode", "");
-  const bool by_connection = mode == "cps" || mode == "concurrent";
-  return result["end"].value(by_connection ? "connections_per_second" : "transactions_per_second",
-                             0.0);
+  return result["end"].value(
+      rates_connections(result) ? "connections_per_second" : "transactions_per_second", 0.0);
 }
 
 /// What was to be reached: the rate that was asked for, or where arrivals vary, what they came to
@@ -89,12 +83,6 @@ double offered_rate(const json& result) {
   return end.value("run_offered", 0.0) / run_s;
 }
 
-std::uint64_t sum_of(const json& causes) {
-  std::uint64_t sum = 0;
-  for (const json& count : causes) sum += count.get<std::uint64_t>();
-  return sum;
-}
-
 /// What the threshold looks at; nothing where there is none of it.
 json found_of(const Threshold& t, const json& result) {
   switch (t.of) {
@@ -104,7 +92,7 @@ json found_of(const Threshold& t, const json& result) {
       return t.percent >= 100 ? h.value().max() : h.value().percentile(t.percent);
     }
     case Threshold::Of::failed: {
-      const json& book = book_of_rate(result);
+      const json& book = result["end"][book_of_rate(result)];
       const auto launched = book.value("launched", std::uint64_t{0});
       if (launched == 0) return {};
       return static_cast<double>(sum_of(book["failed"])) / static_cast<double>(launched);
@@ -137,12 +125,18 @@ std::string_view unit_of(const Threshold& t) {
   return "";
 }
 
-std::string found_text(const json& found, std::string_view unit) {
+}  // namespace
+
+std::string found_text(const json& threshold) {
+  const json& found = threshold.at("found");
+  const auto unit = threshold.at("unit").get<std::string>();
   if (found.is_null()) return "nothing to look at";
   if (unit == "ns") return nice_time(found.get<std::uint64_t>());
   if (unit == "share") return fmt::format("{:.4g} %", 100 * found.get<double>());
   return group_digits(static_cast<std::uint64_t>(std::llround(found.get<double>()))) + "/s";
 }
+
+namespace {
 
 void judge_book(const json& result, const char* name, std::vector<std::string>& broken) {
   const json& book = result["end"][name];
@@ -256,9 +250,9 @@ std::string verdict_text(const json& verdict) {
   }
   if (!verdict["thresholds"].empty()) text += '\n';
   for (const json& t : verdict["thresholds"]) {
-    text += fmt::format("  threshold {:<7}{:<24}found {}\n",
-                        t["met"].get<bool>() ? "met" : "missed", t["threshold"].get<std::string>(),
-                        found_text(t["found"], t["unit"].get<std::string>()));
+    text +=
+        fmt::format("  threshold {:<7}{:<24}found {}\n", t["met"].get<bool>() ? "met" : "missed",
+                    t["threshold"].get<std::string>(), found_text(t));
   }
   return text;
 }

@@ -39,6 +39,8 @@ void add_threshold_option(OptionSet& set, std::vector<Threshold>& thresholds);
 /// The verdict of result.json. "passed": valid, and every threshold met.
 [[nodiscard]] nlohmann::json verdict_of(const nlohmann::json& result,
                                         std::span<const Threshold> thresholds);
+/// What a judged threshold looked at, in its unit, for people.
+[[nodiscard]] std::string found_text(const nlohmann::json& threshold);
 /// A line for each rule broken and each threshold, for people.
 [[nodiscard]] std::string verdict_text(const nlohmann::json& verdict);
 

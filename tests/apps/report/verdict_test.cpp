@@ -77,6 +77,8 @@ TEST(Thresholds, OtherWordsAreRefused) {
         "failed=%", "failed=1.1.1", "rate=fast", "rate=x%", "=1", "ttlb.p9.9.9=1ms"}) {
     EXPECT_FALSE(parse_threshold(word).ok()) << word;
   }
+  EXPECT_FALSE(parse_threshold("failed=0." + std::string(400, '1')).ok());
+  EXPECT_FALSE(parse_threshold("failed=" + std::string(400, '1')).ok()) << "no double holds it";
   EXPECT_TRUE(to_line(parse_threshold("ttlb").error())
                   .starts_with("'ttlb' is not a threshold: expected LATENCY.pN=TIME or "));
 }
