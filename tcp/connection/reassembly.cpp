@@ -211,19 +211,19 @@ void drop_pages(Reassembly& q, Stores& stores, Seq left, Seq right) {
 }
 
 // Moves [left, right), all in one page, to the unread queue: the block itself where nothing else
-// lies in it, a copy where something does.
-[[nodiscard]] bool move_to_unread(ReceiveState& r, Stores& stores, Seq left, Seq right,
-                                  bool page_is_shared) {
+// lies in it, a copy where something does. Returns how many bytes: fewer where blocks ran out.
+[[nodiscard]] std::uint32_t move_to_unread(ReceiveState& r, Stores& stores, Seq left, Seq right,
+                                           bool page_is_shared) {
   Reassembly& q = reassembly_of(r, stores);
   const std::uint32_t block = find_page(q, stores, page_number(left));
   const std::span<const std::byte> bytes =
       std::span(stores.blocks[block].bytes).subspan(page_offset(left), bytes_between(left, right));
   if (page_is_shared || bytes.size() < kBlockBytes / 4) {
-    return append_unread(r, stores, bytes) == bytes.size();
+    return static_cast<std::uint32_t>(append_unread(r, stores, bytes));
   }
-  if (!append_unread_block(r, stores, block, bytes)) return false;
+  if (!append_unread_block(r, stores, block, bytes)) return 0;
   (void)remove_page(q, stores, page_number(left));
-  return true;
+  return bytes_between(left, right);
 }
 
 }  // namespace
@@ -270,8 +270,9 @@ std::uint32_t absorb(ReceiveState& r, Seq rcv_nxt, Stores& stores) {
   while (moved && before(left, right)) {
     const Seq end = earlier_of(page_end(left), right);
     const bool shared = more && end == right && before(next, page_end(left));
-    moved = move_to_unread(r, stores, left, end, shared);
-    if (moved) left = end;
+    // What was moved counts, though it be a part: it is in the queue, and must not come again.
+    left += move_to_unread(r, stores, left, end, shared);
+    moved = left == end;
   }
   std::copy(q.ranges.begin() + 1, q.ranges.begin() + q.range_count, q.ranges.begin());
   --q.range_count;

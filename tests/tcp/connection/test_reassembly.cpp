@@ -8,6 +8,7 @@
 
 #include "tcp/connection/dsack.h"
 #include "tcp/connection/reassembly.h"
+#include "tcp/connection/unread.h"
 #include "tests/tcp/connection/host.h"
 
 namespace millrace::tcp::test {
@@ -256,6 +257,22 @@ TEST(Reassembly, PoolRunsDryWithoutHarm) {
     (void)h.flush();
     EXPECT_TRUE(h.cold_is_empty());
   }
+}
+
+// Where blocks end in the middle of a copy, its first part is in the queue: it must not come again.
+TEST(Reassembly, APartThatFoundRoomCounts) {
+  Host h = established();
+  const std::string text = pattern(300);
+  ASSERT_EQ(h.input(at(h, 10, text)), Drop::none);
+  ReceiveState& r = h.receive();
+  ASSERT_EQ(append_unread(r, h.stores, as_bytes(pattern(kBlockBytes - 100))), kBlockBytes - 100);
+  std::vector<std::uint32_t> others;
+  while (h.stores.blocks.live() < h.stores.blocks.capacity()) {
+    others.push_back(h.stores.blocks.create());
+  }
+  EXPECT_EQ(absorb(r, h.c.rcv_nxt + 10, h.stores), 100U);
+  EXPECT_EQ(r.unread_bytes, kBlockBytes);
+  EXPECT_EQ(r.reassembly, kNil) << "the rest is forgotten: the peer sends it again";
 }
 
 TEST(Sack, NoDsackOfWhatWasForgotten) {  // it would read as a SACK of text that is not there
