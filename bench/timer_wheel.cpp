@@ -19,6 +19,10 @@ using tcp::WheelNode;
 struct Nodes {
   Connection* connections;
   [[nodiscard]] WheelNode& node(std::uint32_t i) const { return connections[i].timer; }
+  void fetch(std::uint32_t i) const {
+    __builtin_prefetch(&connections[i], 1);
+    __builtin_prefetch(&connections[i].timer, 1);
+  }
 };
 using Wheel = tcp::TimerWheel<Nodes>;
 
@@ -34,7 +38,7 @@ struct Timers {
   explicit Timers(std::int64_t n)
       : pages(static_cast<std::size_t>(n) * sizeof(Connection)),
         count(static_cast<std::uint32_t>(n)),
-        wheel(Nodes{reinterpret_cast<Connection*>(pages.data())}, 0) {
+        wheel(Nodes{reinterpret_cast<Connection*>(pages.data())}, count, 0) {
     for (std::uint32_t i = 0; i < count; ++i) new (&connection(i)) Connection{};
   }
   [[nodiscard]] Connection& connection(std::uint32_t i) const {

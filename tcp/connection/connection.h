@@ -22,8 +22,8 @@ namespace millrace::tcp {
 
 /// A connection's place in the timer wheel: one node for the earliest of its deadlines.
 struct WheelNode {
-  std::uint32_t prev = kNil;  // index of the previous node, or a slot mark (see timer_wheel.h)
-  std::uint32_t next = kNil;
+  std::uint32_t place = kNil;  // among the entries of its slot; kNil: not filed (timer_wheel.h)
+  std::uint32_t slot = 0;
   Tick filed = 0;  // the tick it was filed under; never later than the earliest deadline
 };
 

@@ -81,7 +81,7 @@ void EndpointImpl::set_clock() {
   // future. It sleeps only while nothing is armed.
   constexpr Duration kLongest = 12h;
   if (wheel.armed() == 0 && (!clock_started || now - wheel_time > kLongest)) {
-    wheel = Wheel(ConnectionTimers{&connections}, tick_of(now));
+    wheel.restart(tick_of(now));
   }
   clock_started = true;
   wheel_time = now;

@@ -61,7 +61,7 @@ EndpointImpl::EndpointImpl(const EndpointConfig& c)
       ports(c.secrets.ports, c.first_port, c.last_port),
       own_ports(c.steering == nullptr ? nullptr
                                       : std::make_unique<OwnPorts>(*c.steering, c.worker)),
-      wheel(ConnectionTimers{&connections}, 0),
+      wheel(ConnectionTimers{&connections}, c.max_connections, 0),
       dirty(c.max_connections),
       lingering(c.max_connections),
       shedding(high_marks_of(stores, connections)),
@@ -193,6 +193,7 @@ Endpoint::Memory Endpoint::memory() const {
   add(e.time_wait.reserved_bytes(), e.time_wait.touched_bytes());
   add(e.stores.rounds.reserved_bytes(), e.stores.rounds.touched_bytes());
   add(e.replies.reserved_bytes(), e.replies.touched_bytes());
+  add(e.wheel.reserved_bytes(), e.wheel.touched_bytes());
   add(e.dirty.reserved_bytes(), e.dirty.touched_bytes());
   add(e.lingering.reserved_bytes(), e.lingering.touched_bytes());
   add(e.lowered.reserved_bytes(), e.lowered.touched_bytes());

@@ -43,6 +43,7 @@ namespace millrace::tcp {
 struct ConnectionTimers {
   Pool<Connection>* connections;
   [[nodiscard]] WheelNode& node(std::uint32_t index) const { return (*connections)[index].timer; }
+  void fetch(std::uint32_t index) const { connections->prefetch(index); }
 };
 using Wheel = TimerWheel<ConnectionTimers>;
 

@@ -274,7 +274,7 @@ std::string Invariants::check_timers(const Connection& c, const Seen& seen, Inst
   // One that still has something to send gets its timer when it has sent.
   const bool held_back = c.has(Connection::kDirty);
   if (deadline && !held_back) {
-    if (c.timer.prev == kNil) return "10: a deadline and no timer in the wheel";
+    if (c.timer.place == kNil) return "10: a deadline and no timer in the wheel";
     // One that has passed is filed under the next tick.
     if (tick_before(*deadline, c.timer.filed) && c.timer.filed != impl_.wheel.base()) {
       return "10: filed " + number(c.timer.filed - *deadline) +
@@ -330,7 +330,7 @@ std::string Invariants::check_departure(const Connection& c, Instant now) const 
   const std::optional<Tick> at = departure_of(c);
   if (!at || impl_.stores.send[c.send].pace_at <= impl_.now) return {};
   if (impl_.stores.send[c.send].pace_at > now + 5s) return "10: a departure far away";
-  if (c.timer.prev == kNil) return "10: held back, and no timer in the wheel";
+  if (c.timer.place == kNil) return "10: held back, and no timer in the wheel";
   if (tick_before(*at, c.timer.filed) && c.timer.filed != impl_.wheel.base()) {
     return "10: held back, and filed " + number(c.timer.filed - *at) + " ticks too late";
   }
@@ -343,8 +343,8 @@ Invariants::Census Invariants::count_connections() const {
   for (std::uint32_t i = 0; i < impl_.connections.touched(); ++i) {
     const Connection& c = impl_.connections[i];
     // Objects that are over keep the wheel only where the TIME-WAIT store was full.
-    if (c.timer.prev != kNil) ++n.filed;
-    const bool held = c.state == State::time_wait && c.timer.prev != kNil;
+    if (c.timer.place != kNil) ++n.filed;
+    const bool held = c.state == State::time_wait && c.timer.place != kNil;
     const bool live = c.generation != 0 && !tcp::is_over(c);
     if (!held && !live) continue;
     ++n.indexed;

@@ -443,7 +443,8 @@ void Stand::look(oracle::Verdict& v) const {
   v.rcv_nxt = c.rcv_nxt.raw();
   v.snd_una = c.snd_una.raw();
   v.ts_recent = c.has(Connection::kTimestamps) ? c.ts_recent : 0;
-  if ((c.send_timer != SendTimer::none || c.has(Connection::kAckDelayed)) && c.timer.prev == kNil) {
+  const bool armed = c.send_timer != SendTimer::none || c.has(Connection::kAckDelayed);
+  if (armed && c.timer.place == kNil) {
     return;  // armed, but the wheel does not know
   }
   v.timers = in_words(c.send_timer) | (c.has(Connection::kAckDelayed) ? oracle::kDelayedAck : 0);

@@ -18,6 +18,11 @@ struct Nodes {
   std::vector<WheelNode>* nodes;
   WheelNode& node(std::uint32_t index) { return (*nodes)[index]; }
   const WheelNode& node(std::uint32_t index) const { return (*nodes)[index]; }
+  std::set<std::uint32_t>* fetched = nullptr;
+  void fetch(std::uint32_t index) const {
+    ASSERT_LT(index, nodes->size());
+    if (fetched != nullptr) fetched->insert(index);
+  }
 };
 using Wheel = TimerWheel<Nodes>;
 constexpr std::uint32_t kUnbounded = 0xffff'ffff;
@@ -27,7 +32,8 @@ struct Bench {
   Wheel wheel;
   std::vector<std::pair<std::uint32_t, Tick>> fired;  // node and the `now` of the call
 
-  Bench(std::size_t count, Tick start) : nodes(count), wheel(Nodes{&nodes}, start) {}
+  Bench(std::size_t count, Tick start)
+      : nodes(count), wheel(Nodes{.nodes = &nodes}, static_cast<std::uint32_t>(count), start) {}
   Wheel::Progress advance(Tick now, std::uint32_t budget = kUnbounded) {
     return wheel.advance(now, budget, [&](std::uint32_t i) { fired.emplace_back(i, now); });
   }
@@ -87,7 +93,7 @@ TEST(TimerWheel, ATickThatHasPassedFiresAtTheNextCall) {
 
 TEST(TimerWheel, ANodeMayArmItselfWhileItFires) {
   std::vector<WheelNode> nodes(1);
-  Wheel wheel(Nodes{&nodes}, 0);
+  Wheel wheel(Nodes{.nodes = &nodes}, static_cast<std::uint32_t>(nodes.size()), 0);
   wheel.arm(0, 10);
   int count = 0;
   const auto again = [&](std::uint32_t i) {
@@ -103,7 +109,7 @@ TEST(TimerWheel, ANodeMayArmItselfWhileItFires) {
 
 TEST(TimerWheel, DisarmsFromWithin) {
   std::vector<WheelNode> nodes(100);
-  Wheel wheel(Nodes{&nodes}, 0);
+  Wheel wheel(Nodes{.nodes = &nodes}, static_cast<std::uint32_t>(nodes.size()), 0);
   for (std::uint32_t i = 0; i < 100; ++i) wheel.arm(i, 50);
   std::set<std::uint32_t> fired;
   (void)wheel.advance(50, kUnbounded, [&](std::uint32_t i) {
@@ -114,6 +120,21 @@ TEST(TimerWheel, DisarmsFromWithin) {
   });
   EXPECT_EQ(fired.size(), 50U);
   EXPECT_EQ(wheel.armed(), 0U);
+}
+
+TEST(TimerWheel, FetchesEachNodeBeforeItsTurn) {
+  std::vector<WheelNode> nodes(100);
+  std::set<std::uint32_t> fetched;
+  Wheel wheel(Nodes{.nodes = &nodes, .fetched = &fetched}, 100, 0);
+  for (std::uint32_t i = 0; i < 100; ++i) wheel.arm(i, 50);
+  std::size_t fired = 0;
+  for (const std::uint32_t budget : {1U, 20U, 79U}) {
+    (void)wheel.advance(50, budget, [&](std::uint32_t i) {
+      EXPECT_TRUE(fetched.contains(i));
+      EXPECT_GE(fetched.size(), std::min<std::size_t>(++fired + 8, 100)) << "not far ahead";
+    });
+  }
+  EXPECT_EQ(fired, 100U);
 }
 
 /// Everything at random against the obvious implementation.
