@@ -38,7 +38,7 @@ def arguments():
     parse.add_argument("--turns", type=int, default=3, help="runs of each figure (default 3)")
     parse.add_argument("--seconds", type=int, default=3, help="length of a run (default 3)")
     parse.add_argument("--large", action="store_true",
-                       help="10 million connections, 100 million TIME_WAIT entries: 20 GiB")
+                       help="20 million connections, 100 million TIME_WAIT entries: 20 GiB")
     parse.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND",
                        help="one more, built elsewhere; prints lines 'QUANTITY: NUMBER UNIT'")
     options = parse.parse_args()

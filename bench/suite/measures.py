@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the suite measures of Millrace itself: each function yields Figures and Curves."""
+import os
 import re
 import statistics
 import time
 
 from figures import Curve, Figure
-from tools import ROOT, run
+from tools import ROOT, Missing, run
 
 BOTH_ENDS = "One core, both ends of HTTP over loopback"
 REQUESTS = "--mode tps --closed --connections 100"
@@ -114,6 +115,57 @@ def scale(build, options):
                  [last[1] / first[1]])
 
 
+def crowd_of(build, options, words):
+    """{quantity: [a value of each window]} of one bench_crowd."""
+    out, _ = run([build.program("bench_crowd"), "--windows", options.turns, "--seconds",
+                  options.seconds, *words.split()], 900)
+    found = {}
+    for name, number in re.findall(r"^([^:\n]+): ([\d.]+) \S+$", out, re.MULTILINE):
+        found.setdefault(name, []).append(float(number))
+    return found
+
+
+def crowd(build, options):
+    """Requests on a random tenth of all connections: what one costs, what an end weighs."""
+    sizes = [10_000, 100_000, 1_000_000] + ([10_000_000, 20_000_000] if options.large else [])
+    cost = "CPU time of a request, both ends"
+    found = {n: crowd_of(build, options, f"--connections {n} --ack-at-once") for n in sizes}
+    command = "bench_crowd --connections N --ack-at-once"
+    yield Curve("crowd", "Echo, 64 bytes each way, on a random tenth of the connections",
+                "connections", "ns, both ends", command,
+                {"a request": [(n, statistics.median(found[n][cost])) for n in sizes]})
+    largest = f"bench_crowd --connections {sizes[-1]} --ack-at-once"
+    group = f"Established connections: {sizes[-1]:,}"
+    for name, unit in (("established ends held", "ends"), ("bytes of an end, all in", "bytes"),
+                       (cost, "ns")):
+        yield Figure(group, name, unit, largest, found[sizes[-1]][name])
+    least = min(found[sizes[0]][cost])
+    yield Figure(group, f"a request, to one among {sizes[0]:,}", "ratio", largest,
+                 [value / least for value in found[sizes[-1]][cost]])
+
+
+def cores(build, options):
+    """Two cores to one, windows in turn; each core carries both ends, 5 % are opened across."""
+    if len(os.sched_getaffinity(0)) < 2:
+        raise Missing("two cores beside one need two cores")
+    for name, words, quantity in (
+            ("requests", "--connections 20000", "requests a second"),
+            ("connections", "--churn", "connections a second")):
+        one, two, astray = [], [], []
+        for _ in range(options.turns):
+            one += crowd_of(build, options, f"{words} --cores 0")[quantity]
+            both = crowd_of(build, options, f"{words} --cores 0,1 --across 5")
+            two += both[quantity]
+            astray += both["segments on another core than their connection's"]
+        command = f"bench_crowd {words} --cores 0,1 --across 5, to --cores 0"
+        group = "Two cores, 5 % of the connections across"
+        yield Figure(group, f"{name}, one core", "1/s", command, one)
+        yield Figure(group, f"{name}, two cores", "1/s", command, two)
+        yield Figure(group, f"{name}, best of two to best of one", "ratio", command,
+                     [max(two) / max(one)])
+        yield Figure(group, f"{name}: segments on a wrong core", "segments", command, astray)
+
+
 def by_size(build, name, pattern, options, wanted):
     """{line: [(size, ns)]} of the benchmarks whose name begins as `wanted` says."""
     environment = {"MILLRACE_BENCH_LARGE": "1"} if options.large else None
@@ -159,5 +211,5 @@ def timers(build, options):
 
 
 MEASURES = {"loopback": loopback, "latency": latency, "start": start, "memory": memory,
-            "instructions": instructions, "scale": scale, "time-wait": time_wait,
-            "lookup": lookup, "timers": timers}
+            "instructions": instructions, "scale": scale, "crowd": crowd, "cores": cores,
+            "time-wait": time_wait, "lookup": lookup, "timers": timers}

@@ -159,6 +159,8 @@ void Endpoint::abort(ConnectionId id) {
   abort_by_endpoint(e, id.index, *c, CloseReason::aborted);
 }
 
+void Endpoint::prefetch(ConnectionId id) const { impl().connections.prefetch(id.index); }
+
 void Endpoint::set_user(ConnectionId id, std::uint32_t user) {
   if (Connection* c = impl_->resolve(id)) c->user = user;
 }

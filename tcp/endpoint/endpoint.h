@@ -180,6 +180,9 @@ class Endpoint {
   void close(ConnectionId id);
   /// RST now; queued data are discarded.
   void abort(ConnectionId id);
+  /// Fetches the connection into the cache: for an application that knows a while ahead which ones
+  /// it is about to call, among so many that they lie in memory. A stale id does no harm.
+  void prefetch(ConnectionId id) const;
   void set_user(ConnectionId id, std::uint32_t user);
   /// The word of now; an event holds the word of when it happened. 0 for a stale id.
   [[nodiscard]] std::uint32_t user(ConnectionId id) const;

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The bench suite without its measurements: what it makes of numbers, and how it takes mistakes."""
 import json
+import os
 import pathlib
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree
@@ -99,3 +101,32 @@ def test_what_a_peer_prints_becomes_figures_and_what_fails_is_left_out(tmp_path)
     assert found["figures"][0]["runs"] == [12.5, 12.5]
     assert "bench_table_lookup" in found["left_out"]["lookup"]
     assert "left out: lookup: there is no" in done.stdout
+
+
+def crowd(*words):
+    """{quantity: the last number} of a small bench_crowd."""
+    program = pathlib.Path(os.environ.get("MILLRACE_BUILD", "")) / "bench_crowd"
+    if not os.access(program, os.X_OK):
+        pytest.skip("this build has no benchmarks")
+    done = subprocess.run([program, "--windows", "1", "--seconds", "0.1", *words], text=True,
+                          capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {name: float(number) for name, number in
+            re.findall(r"^([^:\n]+): ([\d.]+) \S+$", done.stdout, re.MULTILINE)}
+
+
+def test_a_crowd_is_held_and_asked():
+    found = crowd("--connections", "3000", "--ack-at-once")
+    assert found["established ends held"] == 6000
+    assert 128 < found["bytes of an end, all in"] < 4096
+    assert found["requests a second"] > 0
+    # Request, reply with its ACK, ACK; a window's edge may cut through some.
+    assert found["segments of a request"] == pytest.approx(3, rel=0.2)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core")
+@pytest.mark.parametrize("kind", [["--connections", "3000"], ["--churn", "--in-flight", "32"]])
+def test_connections_across_cores_keep_to_theirs(kind):
+    found = crowd("--cores", "0,1", "--across", "30", *kind)
+    assert found["segments on another core than their connection's"] == 0
+    assert found["failures"] == 0
