@@ -16,6 +16,7 @@
 #include "apps/inspect/instance.h"
 #include "apps/load_generator/commands.h"
 #include "apps/load_generator/session.h"
+#include "apps/load_generator/slowed.h"
 #include "apps/report/units.h"
 #include "dataplane/backend.h"
 
@@ -34,6 +35,7 @@ struct Options {
   MachineOptions machine;
   TcpOptions tcp;
   std::string path = "/bytes/64";
+  Duration server_cost{0};
   bool ipv6 = false;
 };
 
@@ -100,7 +102,7 @@ Result<int> run(Options& o, const ServerFactory& make_server) {
   std::vector<Generator*> generators;
   const auto make_app = [&](std::size_t end, std::size_t,
                             tcp::Endpoint& endpoint) -> std::unique_ptr<tcp::App> {
-    if (end == 1) return make_server(endpoint, o.tcp.max_connections);
+    if (end == 1) return slowed(make_server(endpoint, o.tcp.max_connections), o.server_cost);
     auto generator = std::make_unique<Generator>(plan);
     generators.push_back(generator.get());
     return generator;
@@ -153,6 +155,11 @@ Command loopback_command(ServerFactory make_server) {
   command.options.heading("Target");
   command.options.value("path", "PATH", "what to ask the server for (default /bytes/64)", o->path,
                         parse_path);
+  command.options.value("server-cost", "TIME",
+                        "what a request takes of the server's core beside its own work: to see "
+                        "overload (default 0s)",
+                        o->server_cost,
+                        [](std::string_view word) { return parse_duration(word, 0s, 1s); });
   command.options.toggle("ipv6", "both ends speak IPv6", o->ipv6);
   add_load_options(command.options, o->load);
   add_machine_options(command.options, o->machine);

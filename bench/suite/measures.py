@@ -166,6 +166,24 @@ def cores(build, options):
         yield Figure(group, f"{name}: segments on a wrong core", "segments", command, astray)
 
 
+def overload(build, options):
+    """Connections a second of a slowed server: its best, and when offered twice that."""
+    if len(os.sched_getaffinity(0)) < 2:
+        raise Missing("a server on a core of its own needs two cores")
+    words = "--cores 0,1 --server-cost 3us --two-msl 1s --rate {}"
+
+    def at(rate):
+        return repeated(build, options, words.format(rate), "connections_per_second")
+
+    command, best = max((at(rate) for rate in ("150k", "200k", "225k", "250k", "275k")),
+                        key=lambda found: max(found[1]))
+    twice, kept = at(int(2 * max(best)))
+    group = "Overload: 3 us more for each request, one core each end"
+    yield Figure(group, "connections, best", "1/s", command, best)
+    yield Figure(group, "connections, twice the best offered", "1/s", twice, kept)
+    yield Figure(group, "kept", "ratio", twice, [value / max(best) for value in kept])
+
+
 def by_size(build, name, pattern, options, wanted):
     """{line: [(size, ns)]} of the benchmarks whose name begins as `wanted` says."""
     environment = {"MILLRACE_BENCH_LARGE": "1"} if options.large else None
@@ -212,4 +230,4 @@ def timers(build, options):
 
 MEASURES = {"loopback": loopback, "latency": latency, "start": start, "memory": memory,
             "instructions": instructions, "scale": scale, "crowd": crowd, "cores": cores,
-            "time-wait": time_wait, "lookup": lookup, "timers": timers}
+            "overload": overload, "time-wait": time_wait, "lookup": lookup, "timers": timers}

@@ -152,6 +152,15 @@ def test_a_loopback_begins_with_known_neighbours(run, tmp_path, family):
     assert end["counters"]["TCPSynRetrans"] == 0 and end["unresolved_drops"] == 0
 
 
+def test_a_server_can_be_made_slow(run, tmp_path):
+    """Two milliseconds a request: at most 500 of the 3,000 that are offered in a second."""
+    result = tmp_path / "result.json"
+    done = run("loopback", "--rate", "3000", "--duration", "400ms", "--drain", "100ms",
+               "--server-cost", "2ms", "--no-hugepages", "--json", str(result))
+    assert done.returncode in (0, 4), done.stderr
+    assert 1 <= json.loads(result.read_text())["end"]["run_transactions"] <= 300
+
+
 def test_a_result_keeps_to_its_schema(run, tmp_path):
     """Also when little of what was offered could be launched, and in a closed loop."""
     schema = json.loads(SCHEMA.read_text())
