@@ -147,11 +147,11 @@ Status set_option(const Option& option, const std::string& origin,
   return Ok{};
 }
 
-std::vector<std::string> split_spaces(const std::string& text) {
+std::vector<std::string> split_at(const std::string& text, const char* spaces) {
   std::vector<std::string> words;
   std::size_t at = 0;
-  while ((at = text.find_first_not_of(" \t\n", at)) != std::string::npos) {
-    const std::size_t end = std::min(text.find_first_of(" \t\n", at), text.size());
+  while ((at = text.find_first_not_of(spaces, at)) != std::string::npos) {
+    const std::size_t end = std::min(text.find_first_of(spaces, at), text.size());
     words.push_back(text.substr(at, end - at));
     at = end;
   }
@@ -162,8 +162,9 @@ std::vector<std::string> split_spaces(const std::string& text) {
 // ",via" belong to the word before.
 std::vector<std::string> environment_words(const Option& option, const std::string& text) {
   if (option.kind != Option::Kind::repeated) return {text};
+  if (option.has_spaces) return split_at(text, "\n");
   std::vector<std::string> words;
-  for (const std::string& word : split_spaces(text)) {
+  for (const std::string& word : split_at(text, " \t\n")) {
     if (!words.empty() && words.back().ends_with(",via")) {
       words.back() += " " + word;
     } else {

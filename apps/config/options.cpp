@@ -12,7 +12,7 @@ Option& OptionSet::add(std::string name, std::string value_name, std::string hel
   MR_CHECK(find(name) == nullptr);
   options_.push_back({std::move(name), /*letter=*/"", std::move(value_name), std::move(help),
                       heading_, kind,
-                      /*positional=*/false, /*pairs=*/false, nullptr});
+                      /*positional=*/false, /*pairs=*/false, /*has_spaces=*/false, nullptr});
   return options_.back();
 }
 

@@ -35,7 +35,8 @@ struct Option {
   std::string group;  // the heading in the help
   Kind kind = Kind::value;
   bool positional = false;
-  bool pairs = false;  // repeated, of words KEY=VALUE: in a file a table of its own
+  bool pairs = false;       // repeated, of words KEY=VALUE: in a file a table of its own
+  bool has_spaces = false;  // repeated; in the environment a line each, not a word each
   /// Takes one word. `first` is true for the first word of a source: a repeated option forgets then
   /// what a weaker source or the default had put there.
   std::function<Status(std::string_view word, bool first)> set;
@@ -81,6 +82,9 @@ class OptionSet {
     repeated(std::move(name), std::move(value_name), std::move(help), target, parse);
     options_.back().pairs = true;
   }
+
+  /// Of the option declared last: its words have spaces in them.
+  void has_spaces() { options_.back().has_spaces = true; }
 
   /// A short form of the option declared last: -o for --output.
   void letter(std::string letter) { options_.back().letter = std::move(letter); }

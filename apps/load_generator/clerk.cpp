@@ -49,7 +49,9 @@ Clerk::Clerk(Session& session, Summary& summary)
       next_(begun_ + kInterval) {
   summary_.setup.started_unix_ms = unix_ms();
   session_.streams.start(summary_.setup);
-  if (!session.quiet) std::printf("%s\n", interval_header(session.options.mode).c_str());
+  if (!session.quiet)
+    std::printf("%s\n",
+                interval_header(session.options.mode, summary_.setup.ends_by_reset()).c_str());
 }
 
 Phase Clerk::phase() const {

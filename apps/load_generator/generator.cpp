@@ -5,6 +5,7 @@
 // before is counted without it.
 #include "apps/load_generator/generator.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -16,12 +17,13 @@ Transaction& transaction_of(http_parser* parser) {
   return *static_cast<Transaction*>(parser->data);
 }
 
-int on_message_begin(http_parser* parser) {
-  return transaction_of(parser).complete ? 1 : 0;  // a second answer to one request
-}
+/// An answer to HEAD has the fields of a body and none of it.
+int on_headers_complete(http_parser* parser) { return transaction_of(parser).no_body ? 1 : 0; }
 
+/// Stops there: what follows is the next answer's, or nobody's.
 int on_message_complete(http_parser* parser) {
   transaction_of(parser).complete = true;
+  http_parser_pause(parser, 1);
   return 0;
 }
 
@@ -46,6 +48,9 @@ Failed cause_of(tcp::CloseReason reason) {
   }
   return Failed::reset;
 }
+
+/// Arrivals draw from the streams below.
+constexpr std::uint64_t kDrawStream = 1 << 16;
 
 std::uint64_t since(Instant from, Instant to) {
   return to > from ? static_cast<std::uint64_t>((to - from).count()) : 0;
@@ -86,8 +91,14 @@ std::string_view name_of(Phase phase) {
 }
 
 Generator::Generator(Plan plan)
-    : plan_(std::move(plan)), clients_(plan_.connections), transactions_(plan_.connections) {
-  settings_.on_message_begin = on_message_begin;
+    : plan_(std::move(plan)),
+      random_(plan_.seed, kDrawStream + plan_.share.worker),
+      clients_(plan_.connections),
+      transactions_(plan_.connections * plan_.pipeline),
+      thinkers_(plan_.think.is_nothing() ? 0 : plan_.connections),
+      next_local_(plan_.ask.targets.size()),
+      known_heads_(plan_.ask.requests.size()) {
+  settings_.on_headers_complete = on_headers_complete;
   settings_.on_message_complete = on_message_complete;
 }
 
@@ -116,9 +127,11 @@ void Generator::on_event(const tcp::Event& event) {
     case tcp::EventKind::closed:
       on_closed(event.user, event.reason);
       break;
-    case tcp::EventKind::accepted:
     case tcp::EventKind::writable:
-      break;  // nobody listens here, and a request always fits an empty send queue
+      on_writable(event.user);
+      break;
+    case tcp::EventKind::accepted:
+      break;  // nobody listens here
   }
 }
 
@@ -132,58 +145,82 @@ void Generator::on_connected(std::uint32_t index) {
     latencies_[Measure::connect_raw].record(since(transactions_[open].started, now_));
   }
   connecting_.remove(open);
+  const std::uint16_t asked = transactions_[open].request;
   transactions_.free(open);
-  if (phase_ >= Phase::collect) {
-    close(index);
-  } else if (schedules_transactions()) {
-    after_answer(index, true);
-  } else {
+  client.phase = Client::Phase::idle;
+  if (phase_ >= Phase::collect) return close(index);
+  if (!schedules_transactions()) {
+    early_request_ = asked;
     start_request(index, intended);  // the wait for the handshake counts
+    if (client.phase == Client::Phase::closing) return;
   }
+  go_on(index);
 }
 
 void Generator::on_data(std::uint32_t index, std::span<const std::byte> bytes) {
   Client& client = clients_[index];
   if (client.phase == Client::Phase::closing) return;
   ledger_.received_bytes += bytes.size();
-  if (client.phase != Client::Phase::busy) return give_up(index, Failed::bad_response);
-  Transaction& t = transactions_[client.transaction];
+  // Answers to what was asked before these bytes came, and to nothing that they lead to.
+  for (unsigned left = client.outstanding; !bytes.empty(); --left) {
+    if (left == 0) return give_up(index, Failed::bad_response);
+    Transaction& t = first_of(client);
+    const std::size_t taken = read_answer(t, bytes, left == 1);
+    if (taken == 0) return give_up(index, Failed::bad_response);
+    if (!t.complete) return;
+    bytes = bytes.subspan(taken);
+    finish_transaction(index);
+    if (client.phase == Client::Phase::closing) return;
+  }
+}
+
+/// Bytes of the answer to `t`, all of them unless they complete it; 0: that is no answer to it.
+/// `only`: nothing else is awaited behind it.
+std::size_t Generator::read_answer(Transaction& t, std::span<const std::byte> bytes, bool only) {
+  const KnownHead& known = known_heads_[t.request];
+  std::span<const std::byte> rest = bytes;
   const bool first = !std::exchange(t.answered, true);
   if (first) {
     t.first_byte = now_;
-    t.known_head = !known_head_.empty() && bytes.size() >= known_head_.size() &&
-                   std::memcmp(bytes.data(), known_head_.data(), known_head_.size()) == 0;
+    t.known_head = !known.text.empty() && bytes.size() >= known.text.size() &&
+                   std::memcmp(bytes.data(), known.text.data(), known.text.size()) == 0;
     if (t.known_head) {
-      t.body_left = known_body_bytes_;
-      bytes = bytes.subspan(known_head_.size());
+      t.body_left = known.body_bytes;
+      rest = rest.subspan(known.text.size());
     }
   }
   if (t.known_head) {
-    if (bytes.size() > t.body_left) return give_up(index, Failed::bad_response);
-    t.body_left -= bytes.size();
-    if (t.body_left == 0) finish_transaction(index);
-    return;
+    if (rest.size() > t.body_left && only) return 0;
+    const std::size_t taken = std::min<std::uint64_t>(rest.size(), t.body_left);
+    t.body_left -= taken;
+    t.complete = t.body_left == 0;
+    return bytes.size() - rest.size() + taken;
   }
   const char* text = reinterpret_cast<const char*>(bytes.data());
   const std::size_t parsed = http_parser_execute(&t.parser, &settings_, text, bytes.size());
-  if (parsed != bytes.size() || t.parser.http_errno != HPE_OK) {
-    return give_up(index, Failed::bad_response);
-  }
-  if (!t.complete) return;
-  const bool keep_alive = http_should_keep_alive(&t.parser) != 0;
-  if (first && keep_alive && t.parser.status_code == 200 && (t.parser.flags & F_CHUNKED) == 0) {
-    const std::string_view whole(text, bytes.size());
-    const std::size_t head = whole.find("\r\n\r\n") + 4;
-    known_head_.assign(whole.substr(0, head));
-    known_body_bytes_ = whole.size() - head;
-  }
-  finish_transaction(index);
+  const auto fault = static_cast<http_errno>(t.parser.http_errno);
+  if (fault != HPE_OK && fault != HPE_PAUSED) return 0;
+  if (parsed != bytes.size() && (only || !t.complete)) return 0;
+  if (t.complete && first) remember_head(t, bytes.first(parsed));
+  return parsed;
+}
+
+/// The next answer to the same request is compared with this one's head before it is parsed.
+void Generator::remember_head(const Transaction& t, std::span<const std::byte> whole) {
+  const bool plain = t.parser.status_code == 200 && (t.parser.flags & F_CHUNKED) == 0;
+  if (!plain || http_should_keep_alive(&t.parser) == 0) return;
+  const std::string_view text(reinterpret_cast<const char*>(whole.data()), whole.size());
+  const std::size_t head = text.find("\r\n\r\n") + 4;
+  known_heads_[t.request].text.assign(text.substr(0, head));
+  known_heads_[t.request].body_bytes = text.size() - head;
 }
 
 void Generator::finish_transaction(std::uint32_t index) {
   Client& client = clients_[index];
-  Transaction& t = transactions_[client.transaction];
-  const bool keep_alive = t.known_head || http_should_keep_alive(&t.parser) != 0;
+  const std::uint32_t first = transactions_[client.transaction].behind;
+  const Transaction& t = transactions_[first];
+  // What is not wholly sent cannot be followed by another request.
+  const bool keep_alive = t.sent && (t.known_head || http_should_keep_alive(&t.parser) != 0);
   if (!t.known_head && t.parser.status_code >= 400) {
     ledger_.transactions.fail(Failed::bad_status);
   } else {
@@ -195,75 +232,95 @@ void Generator::finish_transaction(std::uint32_t index) {
       latencies_[Measure::last_byte_raw].record(since(t.started, now_));
     }
   }
-  active_.remove(client.transaction);
-  transactions_.free(std::exchange(client.transaction, kNil));
+  transactions_[client.transaction].behind = t.behind;
+  active_.remove(first);
+  transactions_.free(first);
+  if (--client.outstanding == 0) {
+    client.transaction = kNil;
+    client.phase = Client::Phase::idle;
+  }
   after_answer(index, keep_alive);
 }
 
 void Generator::after_answer(std::uint32_t index, bool keep_alive) {
   Client& client = clients_[index];
-  if (!keep_alive && plan_.server_closes) {
-    client.phase = Client::Phase::held;  // until its FIN
+  if (!keep_alive) {
+    if (client.outstanding > 0) return close(index);
+    if (!server_ends(plan_.closer)) return end_connection(index);
+    unlist(index);
+    client.answered = true;
+    client.phase = Client::Phase::held;  // until it ends the connection
     return;
   }
-  if (phase_ >= Phase::collect || !keep_alive) return close(index);
-  if (!wants_another_request(client)) {
-    if (plan_.mode != Mode::concurrent) return close(index);
-    client.phase = Client::Phase::held;
-    return;
+  if (client.outstanding == 0) unlist(index);
+  if (client.outstanding == 0 && client.requests_left > 0 && phase_ < Phase::collect &&
+      !plan_.think.is_nothing()) {
+    return think(index);
   }
-  if (!schedules_transactions() || (plan_.closed && offers() && transactions_.live() < allowed())) {
-    return start_request(index, now_);
-  }
-  push_idle(index);
-}
-
-void Generator::push_idle(std::uint32_t index) {
-  Client& client = clients_[index];
-  client.phase = Client::Phase::idle;
-  client.prev_idle = kNil;
-  client.next_idle = idle_head_;
-  if (idle_head_ != kNil) clients_[idle_head_].prev_idle = index;
-  idle_head_ = index;
-}
-
-void Generator::remove_idle(std::uint32_t index) {
-  const Client& client = clients_[index];
-  (client.prev_idle == kNil ? idle_head_ : clients_[client.prev_idle].next_idle) = client.next_idle;
-  if (client.next_idle != kNil) clients_[client.next_idle].prev_idle = client.prev_idle;
+  go_on(index);
 }
 
 void Generator::close(std::uint32_t index) {
   Client& client = clients_[index];
-  if (client.phase == Client::Phase::idle) remove_idle(index);
+  unlist(index);
+  fail_outstanding(client, Failed::peer_closed);
   client.phase = Client::Phase::closing;
   client.set_closed_at(now_);
   endpoint_->close(client.id);
+}
+
+/// It has done what it was for.
+void Generator::end_connection(std::uint32_t index) {
+  if (plan_.closer != Closer::client_reset) return close(index);
+  Client& client = clients_[index];
+  unlist(index);
+  client.reset = true;
+  client.phase = Client::Phase::closing;
+  endpoint_->abort(client.id);
+}
+
+/// What was asked and can have no answer any more.
+void Generator::fail_outstanding(Client& client, Failed cause) {
+  for (; client.outstanding > 0; --client.outstanding) {
+    Transaction& last = transactions_[client.transaction];
+    const std::uint32_t first = last.behind;
+    last.behind = transactions_[first].behind;
+    ledger_.transactions.fail(cause);
+    active_.remove(first);
+    transactions_.free(first);
+  }
+  client.transaction = kNil;
 }
 
 void Generator::on_peer_closed(std::uint32_t index) {
   Client& client = clients_[index];
   if (client.phase == Client::Phase::closing) return;
   if (client.phase == Client::Phase::busy) {
-    Transaction& t = transactions_[client.transaction];
+    Transaction& t = first_of(client);
     // An answer without a length ends with the connection (RFC 9112 §6.3).
     if (t.answered && !t.known_head) {
       (void)http_parser_execute(&t.parser, &settings_, nullptr, 0);
-      if (t.complete) return finish_transaction(index);
+      if (t.complete) {
+        finish_transaction(index);
+        if (client.phase != Client::Phase::closing) close(index);
+        return;
+      }
     }
     return give_up(index, Failed::peer_closed);
   }
+  const bool was_to_reset = client.answered && plan_.closer == Closer::server_reset;
+  if (was_to_reset) return give_up(index, Failed::peer_closed);
   close(index);  // idle: the server had enough, nothing is lost
 }
 
 void Generator::give_up(std::uint32_t index, Failed cause) {
   Client& client = clients_[index];
-  if (client.phase == Client::Phase::idle) remove_idle(index);
-  if (client.transaction != kNil) {
-    const bool connecting = client.phase == Client::Phase::connecting;
-    (connecting ? connecting_ : active_).remove(client.transaction);
-    if (!connecting) ledger_.transactions.fail(cause);
+  unlist(index);
+  if (client.phase == Client::Phase::connecting) {
+    connecting_.remove(client.transaction);
     transactions_.free(std::exchange(client.transaction, kNil));
+  } else {
+    fail_outstanding(client, cause);
   }
   if (!client.has_cause) {
     client.has_cause = true;
@@ -275,32 +332,40 @@ void Generator::give_up(std::uint32_t index, Failed cause) {
 
 void Generator::on_closed(std::uint32_t index, tcp::CloseReason reason) {
   Client& client = clients_[index];
-  Failed cause = cause_of(reason);
+  unlist(index);
   if (client.phase == Client::Phase::connecting) {
-    if (reason == tcp::CloseReason::timeout) cause = Failed::connect_timeout;
     connecting_.remove(client.transaction);
     transactions_.free(client.transaction);
-  } else if (client.phase == Client::Phase::idle) {
-    remove_idle(index);
-  } else if (client.phase == Client::Phase::busy) {
-    ledger_.transactions.fail(cause);
-    active_.remove(client.transaction);
-    transactions_.free(client.transaction);
+  } else {
+    fail_outstanding(client, cause_of(reason));
   }
-  if (client.has_cause) {
-    ledger_.connections.fail(static_cast<Failed>(client.cause));
-  } else if (client.phase == Client::Phase::closing && reason == tcp::CloseReason::graceful) {
-    ++ledger_.connections.completed;
+  count_end(client, reason);
+  client.used = false;
+  clients_.free(index);
+}
+
+void Generator::count_end(const Client& client, tcp::CloseReason reason) {
+  Book& book = ledger_.connections;
+  if (client.has_cause) return book.fail(static_cast<Failed>(client.cause));
+  const bool reset_by_server = client.phase == Client::Phase::held && client.answered &&
+                               plan_.closer == Closer::server_reset &&
+                               reason == tcp::CloseReason::reset;
+  if (client.reset || reset_by_server) {
+    ++book.completed;  // as it was to be
+    return;
+  }
+  if (client.phase == Client::Phase::closing && reason == tcp::CloseReason::graceful) {
+    ++book.completed;
     // What is held to the end is closed behind it.
     const bool counts = plan_.ramp_down == 0s || client.closed_at() < sustain_until_;
     if (client.closed_at() >= sustain_from_ && counts) {
       latencies_[Measure::close].record(since(client.closed_at(), now_));
     }
-  } else {
-    ledger_.connections.fail(cause);
+    return;
   }
-  client.used = false;
-  clients_.free(index);
+  const bool in_handshake = client.phase == Client::Phase::connecting;
+  book.fail(in_handshake && reason == tcp::CloseReason::timeout ? Failed::connect_timeout
+                                                                : cause_of(reason));
 }
 
 }  // namespace millrace::load

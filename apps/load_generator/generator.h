@@ -19,6 +19,7 @@
 #include "apps/load_generator/ledger.h"
 #include "apps/load_generator/plan.h"
 #include "apps/load_generator/schedule.h"
+#include "apps/load_generator/thinkers.h"
 #include "apps/load_generator/transactions.h"
 #include "dataplane/stats.h"
 #include "tcp/endpoint/endpoint.h"
@@ -96,10 +97,16 @@ class Generator final : public tcp::App {
   void on_data(std::uint32_t index, std::span<const std::byte> bytes);
   void on_peer_closed(std::uint32_t index);
   void on_closed(std::uint32_t index, tcp::CloseReason reason);
+  [[nodiscard]] std::size_t read_answer(Transaction& t, std::span<const std::byte> bytes,
+                                        bool only);
+  void remember_head(const Transaction& t, std::span<const std::byte> whole);
   void finish_transaction(std::uint32_t index);
   void after_answer(std::uint32_t index, bool keep_alive);
   void give_up(std::uint32_t index, Failed cause);
   void close(std::uint32_t index);
+  void end_connection(std::uint32_t index);
+  void fail_outstanding(Client& client, Failed cause);
+  void count_end(const Client& client, tcp::CloseReason reason);
   [[nodiscard]] bool measured(Instant intended) const {
     return intended >= sustain_from_ && intended < sustain_until_;
   }
@@ -128,13 +135,33 @@ class Generator final : public tcp::App {
   void end_idle_and_late();
   void publish();
   bool open(Instant intended);
+
+  // asking.cpp: what a connection asks
+  void go_on(std::uint32_t index);
+  void think(std::uint32_t index);
+  void end_thinking();
+  void on_writable(std::uint32_t index);
   void start_request(std::uint32_t index, Instant intended);
-  [[nodiscard]] bool send_request(const Client& client, bool another_follows);
-  void push_idle(std::uint32_t index);
-  void remove_idle(std::uint32_t index);
-  [[nodiscard]] bool wants_another_request(const Client& client) const;
+  void send_early(Client& client, Transaction& t);
+  [[nodiscard]] bool send_more(const Client& client, Transaction& t);
+  void list(std::uint32_t index);
+  void unlist(std::uint32_t index);
+  [[nodiscard]] bool may_ask(const Client& client) const {
+    return client.requests_left > 0 && client.outstanding < plan_.pipeline && !client.blocked &&
+           client.phase != Client::Phase::closing;
+  }
+  [[nodiscard]] Transaction& first_of(const Client& client) {
+    return transactions_[transactions_[client.transaction].behind];
+  }
+
+  /// The head of an answer that came whole, to one request.
+  struct KnownHead {
+    std::string text;
+    std::uint64_t body_bytes = 0;
+  };
 
   Plan plan_;
+  Random random_;
   Pool<Client> clients_;
   Pool<Transaction> transactions_;
   StartOrder connecting_{transactions_};
@@ -154,11 +181,13 @@ class Generator final : public tcp::App {
   Instant collected_from_{};
   Schedule schedule_;
   Waiting waiting_;  // offered transactions that found no idle connection
+  Thinkers thinkers_;
   std::uint32_t idle_head_ = kNil;
-  std::size_t next_local_ = 0;
-  std::uint32_t sweep_ = 0;  // where end_idle_and_late goes on
-  std::string known_head_;   // the last response head that came whole
-  std::uint64_t known_body_bytes_ = 0;
+  std::uint32_t idle_tail_ = kNil;
+  std::vector<std::size_t> next_local_;  // of each target
+  std::uint16_t early_request_ = 0;      // what went with the SYN
+  std::uint32_t sweep_ = 0;              // where end_idle_and_late goes on
+  std::vector<KnownHead> known_heads_;   // of each request
 
   Ledger ledger_;
   Ledger ledger_at_start_;

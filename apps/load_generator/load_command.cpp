@@ -3,7 +3,9 @@
 // `millrace load`: from options to a fleet with a generator on each core.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "apps/config/parse_address.h"
@@ -20,7 +22,7 @@ namespace millrace::load {
 namespace {
 
 struct Options {
-  Url url;
+  std::optional<Url> url;
   LoadOptions load;
   NetworkOptions network;
   MachineOptions machine;
@@ -29,34 +31,37 @@ struct Options {
 };
 
 /// Our addresses of the target's family, one by one.
-Result<std::vector<Address>> sources(const Options& o) {
+Result<std::vector<Address>> sources(const NetworkOptions& network, const Address& target) {
   std::vector<Address> all;
-  for (const net::InterfaceAddress& range : o.network.addresses) {
-    if (range.address.is_v4() != o.url.address.is_v4()) continue;
+  for (const net::InterfaceAddress& range : network.addresses) {
+    if (range.address.is_v4() != target.is_v4()) continue;
     for (std::uint32_t i = 0; i < range.count; ++i) all.push_back(address_plus(range.address, i));
   }
   if (!all.empty()) return all;
-  return Error{
-      ErrorKind::usage,
-      fmt::format("no --address of the family of {}", address_text(o.url.address)),
-      o.url.address.is_v4() ? "--address 198.18.0.16-198.18.0.31/24" : "--address 2001:2::16/64"};
+  return Error{ErrorKind::usage,
+               fmt::format("no --address of the family of {}", address_text(target)),
+               target.is_v4() ? "--address 198.18.0.16-198.18.0.31/24" : "--address 2001:2::16/64"};
 }
 
 Result<int> run(Options& o) {
   if (auto good = settle_load_options(o.load); !good) return good.error();
   o.tcp.max_connections = std::max(o.tcp.max_connections, o.load.connections);
-  if (auto s = check_own_network(o.url.address, o.network.addresses, o.own_network); !s) {
-    return s.error();
+  auto planned = make_plan(o.load, o.url, o.machine.cores.size());
+  if (!planned) return planned.error();
+  Plan plan = std::move(planned).value();
+  for (Target& target : plan.ask.targets) {
+    if (auto s = check_own_network(target.address, o.network.addresses, o.own_network); !s) {
+      return s.error();
+    }
+    auto local = sources(o.network, target.address);
+    if (!local) return local.error();
+    target.local = std::move(local).value();
   }
-  auto local = sources(o);
-  if (!local) return local.error();
   auto end = make_end(o.network, o.tcp, o.machine.cores);
   if (!end) return end.error();
   FleetConfig config = make_fleet(o.machine);
   config.ends.push_back(std::move(end).value());
 
-  Plan plan = make_plan(o.load, o.url, o.machine.cores.size());
-  plan.local = local.value();
   plan.fast_open = o.tcp.fast_open;
   plan.seed = draw_seed(o.machine.seed);
   std::vector<Generator*> generators;
@@ -75,7 +80,10 @@ Result<int> run(Options& o) {
   if (!control) return control.error();
 
   Setup setup = make_setup(o.load, o.url);
-  setup.client_addresses = static_cast<std::uint32_t>(plan.local.size());
+  for (const Target& target : plan.ask.targets) {
+    setup.client_addresses =
+        std::max(setup.client_addresses, static_cast<std::uint32_t>(target.local.size()));
+  }
   setup.two_msl_s = std::chrono::duration<double>(o.tcp.two_msl).count();
   setup.time_wait_reuse = millrace::name_of(o.tcp.reuse);
   setup.packet_path = o.network.device;

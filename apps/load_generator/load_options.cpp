@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <random>
 
 #include "apps/config/parse_value.h"
@@ -19,10 +21,49 @@ namespace millrace::load {
 namespace {
 
 constexpr std::uint32_t kMostConnections = 50'000'000;
+constexpr std::array<const char*, 4> kCloseModes{"client FIN", "server FIN", "client RST",
+                                                 "server RST"};
 
-std::string request_text(const Url& target, bool last) {
-  return fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: millrace\r\n{}\r\n", target.path,
-                     target.host_header(), last ? "Connection: close\r\n" : "");
+/// 0 for no limit, else as a distribution.
+Result<Distribution> parse_requests(std::string_view word) {
+  if (word == "0") return Distribution(0);
+  return parse_count_distribution(word);
+}
+
+void add_request_options(OptionSet& set, LoadOptions& o) {
+  set.heading("Requests");
+  set.value("method", "METHOD", "of the URL, and of what --ask names without one (default GET)",
+            o.method, parse_method);
+  set.repeated("ask", "REQUEST",
+               "[WEIGHT] [METHOD] and a URL or a path of the URL, as \"3 POST /echo\"; may be "
+               "repeated (default: the URL)",
+               o.asks, parse_ask);
+  set.has_spaces();
+  set.repeated("header", "HEADER", "\"Name: value\", with every request; may be repeated",
+               o.headers, parse_header);
+  set.has_spaces();
+  set.value("body", "SIZE",
+            "of POST, PUT and PATCH: bytes, or a distribution: uniform:A-B, exponential:MEAN, "
+            "lognormal:MEDIAN/SIGMA, pareto:LEAST/POWER, list:WEIGHT*SIZE,... (default 0)",
+            o.body, parse_size_distribution);
+  set.value("pipeline", "N", "requests without an answer on a connection (default 1)", o.pipeline,
+            count_between(1, 64));
+  set.value("think", "TIME",
+            "between an answer and the connection's next request, a time or a distribution "
+            "(default 0)",
+            o.think, parse_time_distribution);
+}
+
+std::string target_text(const LoadOptions& o, const std::optional<Url>& url) {
+  if (o.asks.empty()) return url ? url->text() : std::string();
+  std::vector<std::string> words;
+  for (const Ask& ask : o.asks) {
+    Url asked = ask.url ? *ask.url : url.value_or(Url{});
+    if (!ask.path.empty()) asked.path = ask.path;
+    words.push_back(asked.text());
+  }
+  if (words.size() <= 2) return fmt::format("{}", fmt::join(words, " and "));
+  return fmt::format("{} and {} more", words.front(), words.size() - 1);
 }
 
 double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
@@ -93,10 +134,14 @@ void add_load_options(OptionSet& set, LoadOptions& o) {
       "connections held, or at most open at once in mode cps (default 100; 65,536 in mode cps)",
       o.connections, count_between(1, kMostConnections));
   set.value("requests-per-connection", "N",
-            "0: no limit in tps and throughput, 1 in cps and concurrent (default 0)",
-            o.requests_per_connection, count_between(0, 1'000'000'000));
-  set.value("close", "END", "who closes first: client or server (default client)", o.closer,
-            choice_of<Closer>({"client", "server"}));
+            "0: no limit in tps and throughput, 1 in cps and concurrent; or a distribution, as "
+            "uniform:1-20 (default 0)",
+            o.requests_per_connection, parse_requests);
+  set.value("close", "HOW",
+            "how a connection ends that is done: client or server, by FIN; client-rst or "
+            "server-rst (default client)",
+            o.closer, choice_of<Closer>({"client", "server", "client-rst", "server-rst"}));
+  add_request_options(set, o);
   set.heading("Time");
   set.value("ramp-up", "TIME",
             "before that: the rate (in a closed loop what is under way) grows from nothing; no "
@@ -158,7 +203,20 @@ Status settle_load_options(LoadOptions& o) {
   }
   if (o.connections == 0) o.connections = o.mode == Mode::cps && !o.closed ? 65'536 : 100;
   const bool one_each = o.mode == Mode::cps || o.mode == Mode::concurrent;
-  if (o.requests_per_connection == 0 && one_each) o.requests_per_connection = 1;
+  if (o.requests_per_connection.is_nothing() && one_each) {
+    o.requests_per_connection = Distribution(1);
+  }
+  if (!o.think.is_nothing() && o.mode == Mode::tps && !o.closed) {
+    return Error{ErrorKind::usage, "--think in mode tps, whose schedule says when to ask",
+                 "add --closed, or try --mode cps --requests-per-connection 10"};
+  }
+  if (std::uint64_t{o.connections} * o.pipeline > kMostConnections) {
+    return Error{ErrorKind::usage,
+                 fmt::format("--connections {} with --pipeline {}: expected at most {} requests at "
+                             "once",
+                             o.connections, o.pipeline, kMostConnections),
+                 "lower one of them"};
+  }
   return Ok{};
 }
 
@@ -170,7 +228,10 @@ std::uint64_t draw_seed(std::uint64_t given) {
   return std::max<std::uint64_t>(1, high << 32 | kernel());
 }
 
-Plan make_plan(const LoadOptions& o, const Url& target, std::size_t workers) {
+Result<Plan> make_plan(const LoadOptions& o, const std::optional<Url>& url, std::size_t workers) {
+  auto requests = make_requests(
+      {o.asks, o.method, o.headers, !o.body.is_nothing(), server_ends(o.closer)}, url);
+  if (!requests) return requests.error();
   Plan plan;
   plan.mode = o.mode;
   plan.closed = o.closed;
@@ -189,15 +250,15 @@ Plan make_plan(const LoadOptions& o, const Url& target, std::size_t workers) {
   plan.connect_timeout = o.connect_timeout;
   plan.timeout = o.timeout;
   plan.drain = o.drain;
-  plan.server_closes = o.closer == Closer::server;
-  plan.target = target.address;
-  plan.target_port = target.port;
-  plan.request = request_text(target, false);
-  plan.last_request = request_text(target, plan.server_closes);
+  plan.pipeline = o.pipeline;
+  plan.think = o.think;
+  plan.body = o.body;
+  plan.closer = o.closer;
+  plan.ask = std::move(requests).value();
   return plan;
 }
 
-Setup make_setup(const LoadOptions& o, const Url& target) {
+Setup make_setup(const LoadOptions& o, const std::optional<Url>& url) {
   Setup setup;
   setup.command = this_command();
   setup.version = fmt::format(
@@ -212,10 +273,25 @@ Setup make_setup(const LoadOptions& o, const Url& target) {
   setup.ramp_up_s = seconds(o.ramp_up);
   setup.sustain_s = seconds(o.duration);
   setup.ramp_down_s = seconds(o.ramp_down);
-  setup.target = target.text();
+  setup.target = target_text(o, url);
   setup.connections = o.connections;
-  setup.requests_per_connection = o.requests_per_connection;
-  setup.close_mode = o.closer == Closer::client ? "client FIN" : "server FIN";
+  const Distribution& requests = o.requests_per_connection;
+  setup.requests_per_connection = static_cast<std::uint32_t>(
+      std::lround(std::min(requests.mean(), static_cast<double>(kMostConnections))));
+  setup.close_mode = kCloseModes.at(static_cast<std::size_t>(o.closer));
+  if (!requests.is_fixed()) setup.varying["requests_per_connection"] = requests.text();
+  if (!o.think.is_nothing()) setup.varying["think"] = o.think.text();
+  if (!o.body.is_nothing()) setup.varying["body"] = o.body.text();
+  setup.pipeline = o.pipeline;
+  setup.headers = o.headers;
+  for (const Ask& ask : o.asks) {
+    Url asked = ask.url ? *ask.url : url.value_or(Url{});
+    if (!ask.path.empty()) asked.path = ask.path;
+    setup.asks.push_back({ask.weight, ask.method.empty() ? o.method : ask.method, asked.text()});
+  }
+  if (o.asks.empty() && o.method != "GET") {
+    setup.asks.push_back({1, o.method, setup.target});
+  }
   return setup;
 }
 

@@ -17,14 +17,18 @@
 
 namespace millrace::load {
 
-enum class Closer : std::uint8_t { client, server };
-
 struct LoadOptions {
   Mode mode = Mode::cps;
   double rate = 1000;  // of the mode's unit per second, all cores together
   bool closed = false;
-  std::uint32_t connections = 0;              // 0: by the mode
-  std::uint32_t requests_per_connection = 0;  // 0: by the mode
+  std::uint32_t connections = 0;         // 0: by the mode
+  Distribution requests_per_connection;  // 0: by the mode
+  std::uint32_t pipeline = 1;
+  Distribution think;
+  Distribution body;
+  std::string method = "GET";
+  std::vector<Ask> asks;
+  std::vector<std::string> headers;
   ArrivalsChoice arrivals;
   Profile profile;
   std::optional<Duration> asked_duration;
@@ -61,9 +65,11 @@ void add_load_options(OptionSet& set, LoadOptions& options);
 [[nodiscard]] double most_arrivals_within(const LoadOptions& options, Duration window);
 
 /// The plan of the first of `workers` workers; the caller adds the local addresses, and the worker.
-[[nodiscard]] Plan make_plan(const LoadOptions& options, const Url& target, std::size_t workers);
+/// `url` is what stands for a request that names none. Errors: no URL at all, heads too long.
+[[nodiscard]] Result<Plan> make_plan(const LoadOptions& options, const std::optional<Url>& url,
+                                     std::size_t workers);
 
 /// What of a result's setup the options decide.
-[[nodiscard]] Setup make_setup(const LoadOptions& options, const Url& target);
+[[nodiscard]] Setup make_setup(const LoadOptions& options, const std::optional<Url>& url);
 
 }  // namespace millrace::load

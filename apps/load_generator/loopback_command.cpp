@@ -66,6 +66,21 @@ EndConfig make_cable_end(const Options& o, int core, Address first, std::uint32_
   return end;
 }
 
+std::vector<Address> addresses_from(Address first, std::uint32_t count) {
+  std::vector<Address> all;
+  for (std::uint32_t i = 0; i < count; ++i) all.push_back(address_plus(first, i));
+  return all;
+}
+
+Status check_targets(const Plan& plan, const Url& own) {
+  for (const Target& target : plan.ask.targets) {
+    if (target.address == own.address && target.port == own.port) continue;
+    return Error{ErrorKind::usage, "--ask with another target: loopback has its own server",
+                 fmt::format("leave http://ADDRESS out of it, or ask {}", own.text())};
+  }
+  return Ok{};
+}
+
 Result<int> run(Options& o, const ServerFactory& make_server) {
   if (auto good = settle_load_options(o.load); !good) return good.error();
   const std::vector<int>& cores = o.machine.cores;
@@ -92,13 +107,14 @@ Result<int> run(Options& o, const ServerFactory& make_server) {
   config.ends.push_back(make_cable_end(o, cores.front(), first_client, clients));
   config.ends.push_back(make_cable_end(o, cores.back(), server, 1));
 
-  Url target;
-  target.address = server;
-  target.path = o.path;
-  Plan plan = make_plan(o.load, target, 1);
+  const Url target{server, 80, o.path};
+  auto planned = make_plan(o.load, target, 1);
+  if (!planned) return planned.error();
+  Plan plan = std::move(planned).value();
+  if (auto good = check_targets(plan, target); !good) return good.error();
   plan.fast_open = o.tcp.fast_open;
   plan.seed = draw_seed(o.machine.seed);
-  for (std::uint32_t i = 0; i < clients; ++i) plan.local.push_back(address_plus(first_client, i));
+  plan.ask.targets.front().local = addresses_from(first_client, clients);
   std::vector<Generator*> generators;
   const auto make_app = [&](std::size_t end, std::size_t,
                             tcp::Endpoint& endpoint) -> std::unique_ptr<tcp::App> {

@@ -145,6 +145,7 @@ void Generator::offer() {
   }
   if (phase_ == Phase::ramp_up && now_ >= sustain_from_) enter(Phase::sustain);
   if (phase_ == Phase::sustain && now_ >= sustain_until_) enter(Phase::ramp_down);
+  if (thinkers_.due(now_)) end_thinking();
   if (schedules_transactions()) {
     // Connections that ended are replaced, so that the mode holds what it promised.
     for (int i = 0; i < kLaunchesPerIteration && clients_.live() < plan_.connections; ++i) {
@@ -199,8 +200,9 @@ void Generator::serve_waiting() {
   while (waiting_.size() > 0) {
     const std::uint32_t index = idle_head_;
     if (index == kNil) return;
-    remove_idle(index);
+    unlist(index);
     start_request(index, waiting_.pop());
+    if (may_ask(clients_[index])) list(index);
   }
 }
 
@@ -209,8 +211,9 @@ void Generator::launch_closed() {
     for (int i = 0; i < kLaunchesPerIteration && idle_head_ != kNil; ++i) {
       if (transactions_.live() >= allowed()) return;
       const std::uint32_t index = idle_head_;
-      remove_idle(index);
+      unlist(index);
       start_request(index, now_);
+      go_on(index);
     }
     return;
   }
@@ -230,14 +233,17 @@ bool Generator::open(Instant intended) {
     book.miss(NotLaunched::connection_limit);
     return false;
   }
+  const std::uint32_t target_index = plan_.ask.choice.pick(random_);
+  const Target& target = plan_.ask.targets[target_index];
+  std::size_t& next_local = next_local_[target_index];
   tcp::OpenResult opened;
   tcp::OpenRequest request;
-  request.remote = plan_.target;
-  request.remote_port = plan_.target_port;
+  request.remote = target.address;
+  request.remote_port = target.port;
   request.user = index;
   for (int i = 0; i < kAddressesTried; ++i) {
-    request.local = plan_.local[next_local_];
-    next_local_ = next_local_ + 1 == plan_.local.size() ? 0 : next_local_ + 1;
+    request.local = target.local[next_local];
+    next_local = next_local + 1 == target.local.size() ? 0 : next_local + 1;
     opened = endpoint_->connect(request, now_);
     if (opened.error == tcp::OpenError::none || opened.error == tcp::OpenError::no_memory) break;
   }
@@ -252,55 +258,16 @@ bool Generator::open(Instant intended) {
   client.id = opened.connection;
   client.used = true;
   client.transaction = transaction;
+  client.target = static_cast<std::uint16_t>(target_index);
+  const std::uint64_t requests = plan_.requests_per_connection.draw(random_);
+  client.requests_left = requests == 0 ? Client::kNoLimit : static_cast<std::uint32_t>(requests);
   Transaction& t = transactions_[transaction];
   t.intended = intended;
   t.started = now_;
   t.client = index;
   connecting_.append(transaction);
-  // What finds no room now is sent when the connection is there.
-  if (plan_.fast_open && !schedules_transactions()) {
-    client.has_asked = send_request(client, plan_.requests_per_connection != 1);
-  }
+  if (plan_.fast_open && !schedules_transactions()) send_early(client, t);
   return true;
-}
-
-bool Generator::send_request(const Client& client, bool another_follows) {
-  const std::string& text = another_follows ? plan_.request : plan_.last_request;
-  const auto bytes = std::as_bytes(std::span(text));
-  if (endpoint_->send(client.id, bytes, tcp::Lifetime::fixed) != bytes.size()) return false;
-  ledger_.sent_bytes += bytes.size();
-  return true;
-}
-
-bool Generator::wants_another_request(const Client& client) const {
-  return plan_.requests_per_connection == 0 || client.requests < plan_.requests_per_connection;
-}
-
-void Generator::start_request(std::uint32_t index, Instant intended) {
-  Client& client = clients_[index];
-  Book& book = ledger_.transactions;
-  if (plan_.closed || !schedules_transactions()) ++book.offered;
-  const std::uint32_t transaction = transactions_.create();
-  if (transaction == kNil) {
-    book.miss(NotLaunched::no_memory);
-    return close(index);
-  }
-  ++book.launched;
-  ++client.requests;
-  client.transaction = transaction;
-  client.phase = Client::Phase::busy;
-  Transaction& t = transactions_[transaction];
-  t.intended = intended;
-  t.started = now_;
-  t.client = index;
-  http_parser_init(&t.parser, HTTP_RESPONSE);
-  t.parser.data = &t;
-  active_.append(transaction);
-  if (client.has_asked) [[unlikely]] {
-    client.has_asked = false;
-  } else if (!send_request(client, wants_another_request(client))) {
-    give_up(index, Failed::no_memory);
-  }
 }
 
 void Generator::expire() {
@@ -329,8 +296,11 @@ void Generator::end_idle_and_late() {
     sweep_ = sweep_ + 1 >= clients_.touched() ? 0 : sweep_ + 1;
     Client& client = clients_[index];
     if (!client.used) continue;
-    if (client.phase == Client::Phase::idle || client.phase == Client::Phase::held) {
-      close(index);
+    const bool rests = client.phase == Client::Phase::idle ||
+                       client.phase == Client::Phase::thinking ||
+                       (client.phase == Client::Phase::held && !client.answered);
+    if (rests) {
+      end_connection(index);
     } else if (late && !client.has_cause) {
       give_up(index, Failed::drain);
     }

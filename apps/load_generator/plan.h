@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/load_generator/distribution.h"
+#include "apps/load_generator/requests.h"
 #include "apps/load_generator/schedule.h"
 #include "tcp/base/address.h"
 #include "tcp/base/time.h"
@@ -27,6 +29,12 @@ enum class Mode : std::uint8_t {
   return mode == Mode::cps || mode == Mode::concurrent;
 }
 
+/// Who ends a connection that has done what it was for, and how.
+enum class Closer : std::uint8_t { client, server, client_reset, server_reset };
+[[nodiscard]] inline bool server_ends(Closer closer) {
+  return closer == Closer::server || closer == Closer::server_reset;
+}
+
 struct Plan {
   Mode mode = Mode::cps;
   bool closed = false;  // closed loop: the next one starts when one ends
@@ -35,22 +43,21 @@ struct Plan {
   std::shared_ptr<const RateCurve> curve;              // constant, poisson
   std::shared_ptr<const std::vector<Duration>> trace;  // trace
   Schedule::Share share;
-  std::uint64_t seed = 0;                     // of the draws
-  std::uint32_t connections = 100;            // held (tps, concurrent, throughput) or at most open
-  std::uint32_t requests_per_connection = 1;  // 0: no limit (tps, throughput)
+  std::uint64_t seed = 0;                   // of the draws
+  std::uint32_t connections = 100;          // held (tps, concurrent, throughput) or at most open
+  Distribution requests_per_connection{1};  // 0: no limit (tps, throughput)
+  std::uint32_t pipeline = 1;               // requests without an answer on a connection, at most
+  Distribution think;                       // ns, between an answer and the next request
+  Distribution body;                        // bytes, of requests that have one
   Duration ramp_up{};
   Duration duration = 10s;  // that the load is sustained
   Duration ramp_down{};
   Duration connect_timeout = 3s;
   Duration timeout = 10s;  // of one transaction, from its request
   Duration drain = 5s;
-  bool fast_open = false;      // a connection's first request goes with its SYN
-  bool server_closes = false;  // we wait for the server's FIN before we send ours
-  std::vector<Address> local;  // source addresses, used in turn
-  Address target;
-  std::uint16_t target_port = 80;
-  std::string request;       // head of every request, CRLF and all
-  std::string last_request;  // of a connection's last one; differs if the server is to close
+  bool fast_open = false;  // a connection's first request goes with its SYN
+  Closer closer = Closer::client;
+  RequestPlan ask;
 };
 
 }  // namespace millrace::load

@@ -42,12 +42,14 @@ void add_fleet(Summary& summary, const Fleet& fleet) {
 /// Whether packets can leave at both ends: ours to the target, and where the server is ours too,
 /// its answers to the addresses that we ask from.
 bool all_reachable(Fleet& fleet, const Plan& plan) {
-  if (!fleet.reaches(0, plan.target)) return false;
-  if (fleet.ends() == 1) return true;
-  const auto known = plan.local.begin() +
-                     static_cast<std::ptrdiff_t>(std::min(plan.local.size(), kMostNeighbours));
-  return std::all_of(plan.local.begin(), known,
-                     [&](const Address& client) { return fleet.reaches(1, client); });
+  return std::all_of(plan.ask.targets.begin(), plan.ask.targets.end(), [&](const Target& target) {
+    if (!fleet.reaches(0, target.address)) return false;
+    if (fleet.ends() == 1) return true;
+    const auto known = target.local.begin() +
+                       static_cast<std::ptrdiff_t>(std::min(target.local.size(), kMostNeighbours));
+    return std::all_of(target.local.begin(), known,
+                       [&](const Address& client) { return fleet.reaches(1, client); });
+  });
 }
 
 /// A segment that waits for a neighbour's address is no latency of the server's: the run begins
@@ -61,9 +63,12 @@ void wait_until_reachable(Session& session, Summary& summary) {
     if (!reachable) (void)sleep_unless_interrupted(1ms);
   }
   if (!reachable && !interrupted()) {
-    summary.notes.push_back(fmt::format("Nobody on the link answers for {} or its gateway.",
-                                        address_text(plan.target)));
-    if (!session.quiet) std::printf("%s\n", summary.notes.back().c_str());
+    for (const Target& target : plan.ask.targets) {
+      if (session.fleet.reaches(0, target.address)) continue;
+      summary.notes.push_back(fmt::format("Nobody on the link answers for {} or its gateway.",
+                                          address_text(target.address)));
+      if (!session.quiet) std::printf("%s\n", summary.notes.back().c_str());
+    }
   }
 }
 

@@ -95,12 +95,12 @@ void add_worker(Summary& summary, const Generator& generator) {
   summary.run_s = std::max(summary.run_s, length_s);
 }
 
-std::string interval_header(Mode mode) {
+std::string interval_header(Mode mode, bool by_reset) {
   const std::string_view unit = counts_connections(mode) ? "offered c/s" : "offered t/s";
   const std::string_view latency = mode == Mode::concurrent ? "connect p99" : "TTLB p99";
   return fmt::format("{:>6} {:>9} {:>12} {:>11} {:>11} {:>8} {:>9} {:>11} {:>9}  {}", "second",
-                     "phase", unit, "conn/s", "trans/s", "failed", "Mbit/s", latency, "lag",
-                     "connections by state");
+                     "phase", unit, by_reset ? "reset/s" : "conn/s", "trans/s", "failed", "Mbit/s",
+                     latency, "lag", "connections by state");
 }
 
 std::string interval_line(Mode mode, const Interval& interval, double length_s) {
@@ -122,11 +122,15 @@ std::string interval_line(Mode mode, const Interval& interval, double length_s) 
 }
 
 std::string to_text(const Summary& s) {
-  std::string text =
-      fmt::format("\n{} of {}, {}, {:.1f} s{}\n", name_of(s.setup.mode), s.setup.target,
-                  loop_text(s.setup), s.run_s, s.interrupted ? ", interrupted" : "");
+  std::string text = fmt::format(
+      "\n{} of {}, {}, {:.1f} s{}\n",
+      s.setup.ends_by_reset() && s.setup.mode == Mode::cps ? "opening and resetting"
+                                                           : name_of(s.setup.mode),
+      s.setup.target, loop_text(s.setup), s.run_s, s.interrupted ? ", interrupted" : "");
   for (const std::string& note : s.notes) text += fmt::format("  {}\n", note);
-  text += fmt::format("\n  {:<26}{:>16}\n", "connections per second",
+  // RFC 9411: what is closed by RST is no rate of connections.
+  text += fmt::format("\n  {:<26}{:>16}\n",
+                      s.setup.ends_by_reset() ? "opened and reset, 1/s" : "connections per second",
                       group_digits(static_cast<std::uint64_t>(s.connections_per_second())));
   text += fmt::format("  {:<26}{:>16}\n", "requests per second",
                       group_digits(static_cast<std::uint64_t>(s.transactions_per_second())));

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -51,6 +52,17 @@ struct Setup {
   double two_msl_s = 60;
   std::string time_wait_reuse;
   std::string close_mode = "client FIN";
+  std::map<std::string, std::string> varying;  // distributions by what they are of
+  std::uint32_t pipeline = 1;
+  std::vector<std::string> headers;
+  struct Asked {
+    double weight = 1;
+    std::string method;
+    std::string url;
+  };
+  std::vector<Asked> asks;  // empty: GET of the target alone
+
+  [[nodiscard]] bool ends_by_reset() const { return close_mode.ends_with("RST"); }
   std::string latency_label;  // "in process, one core": not a network latency
   std::string packet_path;    // driver, steering, offloads
   std::vector<int> cores;
@@ -85,7 +97,7 @@ struct Summary {
 void add_worker(Summary& summary, const Generator& generator);
 
 /// One aligned line for a second of a run.
-[[nodiscard]] std::string interval_header(Mode mode);
+[[nodiscard]] std::string interval_header(Mode mode, bool by_reset = false);
 [[nodiscard]] std::string interval_line(Mode mode, const Interval& interval, double length_s);
 
 [[nodiscard]] std::string to_text(const Summary& summary);

@@ -85,6 +85,12 @@ json start_json(const Setup& setup) {
                 {"ramp_up_s", setup.ramp_up_s},
                 {"sustain_s", setup.sustain_s},
                 {"ramp_down_s", setup.ramp_down_s}};
+  if (!setup.varying.empty()) start["distributions"] = setup.varying;
+  if (setup.pipeline > 1) start["pipeline"] = setup.pipeline;
+  if (!setup.headers.empty()) start["headers"] = setup.headers;
+  for (const Setup::Asked& ask : setup.asks) {
+    start["requests"].push_back({{"weight", ask.weight}, {"method", ask.method}, {"url", ask.url}});
+  }
   if (!setup.arrivals.empty()) start["arrivals"] = setup.arrivals;
   if (!setup.profile.empty()) start["profile"] = setup.profile;
   return start;

@@ -18,22 +18,30 @@ namespace millrace::load {
 struct Client {
   enum class Phase : std::uint8_t {
     connecting,
-    idle,     // in the generator's idle list
-    busy,     // waits for an answer
-    held,     // stays open without asking (concurrent mode)
-    closing,  // closed or aborted by us: its closed event is all that is awaited
+    idle,      // could ask
+    busy,      // waits for an answer
+    thinking,  // asks again when it has thought
+    held,      // stays open without asking (concurrent mode), or for the server to end it
+    closing,   // closed or aborted by us: its closed event is all that is awaited
   };
+  static constexpr std::uint32_t kNoLimit = 0xffff'ffff;
 
   tcp::ConnectionId id;
-  std::uint32_t transaction = kNil;  // while connecting or busy
-  std::uint32_t requests = 0;        // started so far
+  std::uint32_t transaction = kNil;  // while connecting; while busy the last, which names the first
+  std::uint32_t requests_left = 0;   // that it may still ask; kNoLimit: any number
   std::uint32_t prev_idle = kNil;
   std::uint32_t next_idle = kNil;
+  std::uint16_t target = 0;
+  std::uint8_t outstanding = 0;  // requests without an answer
+  std::uint8_t cause = 0;        // Failed
   Phase phase = Phase::connecting;
-  bool used = false;       // a slot that was never created reads as not used
-  bool has_cause = false;  // we ended it, for `cause`
-  std::uint8_t cause = 0;  // Failed
-  bool has_asked = false;  // its first request was sent before it was connected (Fast Open)
+  bool used : 1 = false;       // a slot that was never created reads as not used
+  bool has_cause : 1 = false;  // we ended it, for `cause`
+  bool has_asked : 1 = false;  // its first request was sent before it was connected (Fast Open)
+  bool listed : 1 = false;     // in the list of those that could ask
+  bool blocked : 1 = false;    // its last request is not wholly in the send queue
+  bool reset : 1 = false;      // we ended it by RST, as it was to be
+  bool answered : 1 = false;   // its last answer came whole
 
   /// When we closed it. What is being closed is in no idle list, whose links have room for this.
   void set_closed_at(Instant at) {
@@ -52,14 +60,22 @@ struct Transaction {
   Instant intended{};
   Instant started{};  // SYN or request handed to the endpoint
   Instant first_byte{};
-  std::uint64_t body_left = 0;  // of a response recognised by its head
+  std::uint64_t body_left = 0;   // of a response recognised by its head
+  std::uint64_t body_bytes = 0;  // of the request
+  std::uint64_t body_sent = 0;
   http_parser parser;
   std::uint32_t client = kNil;
   std::uint32_t prev = kNil;  // in order of start, for time-outs
   std::uint32_t next = kNil;
+  std::uint32_t behind = kNil;  // of its client: asked next; behind the last one stands the first
+  std::uint16_t request = 0;    // index into the plan's
+  std::uint16_t head_sent = 0;
+  bool last_request = false;
+  bool sent = false;
   bool answered = false;  // first byte seen
   bool known_head = false;
   bool complete = false;
+  bool no_body = false;  // the answer has none, whatever its head says
 };
 
 /// Transactions in order of their start: with one time-out for all of them the head is the first to

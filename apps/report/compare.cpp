@@ -93,7 +93,12 @@ Comparison compare(const json& before, const json& after) {
     c.figures.push_back({std::move(name), std::move(unit), one.value(key, 0.0) * scale,
                          two.value(key, 0.0) * scale});
   };
-  figure("connections per second", "1/s", "connections_per_second");
+  const auto by_reset = [](const json& result) {
+    return result["start"].value("close_mode", "").ends_with("RST");
+  };
+  // RFC 9411: what is closed by RST is no rate of connections.
+  figure(by_reset(before) || by_reset(after) ? "opened, closed or reset" : "connections per second",
+         "1/s", "connections_per_second");
   figure("requests per second", "1/s", "transactions_per_second");
   figure("received Mbit/s", "Mbit/s", "received_bits_per_second", 1e-6);
   figure("TIME_WAIT entries, peak", "", "time_wait_peak");

@@ -54,7 +54,7 @@ std::string cards(const json& result) {
   const json& latency = result.at("latency");
   const bool by_reset = result.at("start").at("close_mode").get<std::string>().ends_with("RST");
   std::string text = "<div class=\"cards\">\n";
-  text += card(by_reset ? "connections per second, closed by RST" : "TCP connections per second",
+  text += card(by_reset ? "connections opened and reset, 1/s" : "TCP connections per second",
                digits(end.at("connections_per_second")),
                digits(end.at("run_connections")) + " completed");
   text += card("application transactions per second", digits(end.at("transactions_per_second")),

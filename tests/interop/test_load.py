@@ -105,6 +105,44 @@ def test_throughput(there):
     assert sum(i["received_bytes"] for i in result["intervals"]) > done["completed"] * 100_000
 
 
+def test_weighted_requests(there):
+    load = Load(there, URL4, "--mode", "tps", "--rate", "1k", "--connections", "5", "--pipeline",
+                "3", "--ask", "3 /bytes/64", "--ask", f"HEAD {URL6}", "--duration", "2s")
+    end = load.result(codes=RATE_ONLY)["end"]
+    assert not end["transactions"]["failed"] and not end["connections"]["failed"], end
+    answered = there.nginx.requests()
+    assert len(answered) == end["transactions"]["completed"] > 1000
+    assert set(answered) == {"GET /bytes/64 200", "HEAD /bytes/64 200"}
+
+
+RESETS = """
+import socket, struct, time
+server = socket.create_server(("0.0.0.0", 82), backlog=100)
+while True:
+    connection, _ = server.accept()
+    connection.recv(4096)
+    connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n")
+    time.sleep(0.002)  # for the answer's acknowledgement
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+"""
+
+
+def test_the_server_resets(there):
+    server = there.start("/usr/bin/python3", "-c", RESETS)
+    try:
+        wait_for("the server", lambda: there.has_listener(82))
+        load = Load(there, f"http://{KERNEL4}:82/", "--rate", "50", "--close", "server-rst",
+                    "--duration", "1s")
+        result = load.result(codes=(4,))
+    finally:
+        server.stop()
+    assert result["start"]["close_mode"] == "server RST"
+    book = result["end"]["connections"]
+    assert book["completed"] == book["launched"] == 50, book
+    assert "closed by RST" in json.dumps(result["verdict"]["broken_rules"])
+
+
 def test_ctrl_c_gives_the_results_so_far(there):
     load = Load(there, URL4, "--mode", "cps", "--rate", "1k", "--duration", "60s")
     time.sleep(2)

@@ -8,6 +8,7 @@
 
 #include "apps/load_generator/load_options.h"
 #include "apps/load_generator/summary.h"
+#include "apps/report/compare.h"
 #include "apps/report/verdict.h"
 
 namespace millrace::load {
@@ -131,6 +132,23 @@ TEST(Rules, ARateUnderNinetyFivePercentIsNamedButNotInAClosedLoop) {
   EXPECT_TRUE(broken_rules(s).empty());
 }
 
+TEST(Rules, WhatIsClosedByResetIsNeverCalledConnectionsPerSecond) {
+  Summary s = good_summary();
+  EXPECT_NE(to_text(s).find("connections per second"), std::string::npos);
+  EXPECT_NE(to_text(s).find("cps of"), std::string::npos);
+  for (const char* mode : {"client RST", "server RST"}) {
+    s.setup.close_mode = mode;
+    ASSERT_EQ(broken_rules(s).size(), 1U);
+    const nlohmann::json result = to_json(s);
+    const auto compared = report::to_text(report::compare(result, result));
+    for (const std::string& text : {to_text(s), interval_header(Mode::cps, true), compared}) {
+      EXPECT_EQ(text.find("onnections per second"), std::string::npos) << text;
+      EXPECT_EQ(text.find("conn/s"), std::string::npos) << text;
+      EXPECT_EQ(text.find("cps of"), std::string::npos) << text;
+    }
+  }
+}
+
 TEST(Rules, OfArrivalsThatVaryTheRateIsThatOfWhatCame) {
   Summary s = good_summary();
   s.setup.arrivals = "poisson";
@@ -204,22 +222,23 @@ TEST(Plan, SharesRateAndConnectionsAmongWorkers) {
   ASSERT_TRUE(settle_load_options(o).ok());
   Url url;
   url.path = "/bytes/64";
-  const Plan plan = make_plan(o, url, 3);
+  const Plan plan = make_plan(o, url, 3).value();
   EXPECT_DOUBLE_EQ(plan.curve->rate_at(1), 9000.0) << "shared: each takes its part of it";
   EXPECT_EQ(plan.share.workers, 3U);
   EXPECT_EQ(plan.connections, 34U);
-  EXPECT_EQ(plan.request.substr(0, 24), "GET /bytes/64 HTTP/1.1\r\n");
-  EXPECT_EQ(plan.request.find("Connection: close"), std::string::npos);
+  const RequestText& request = plan.ask.requests.front();
+  EXPECT_EQ(request.text.substr(0, 24), "GET /bytes/64 HTTP/1.1\r\n");
+  EXPECT_EQ(request.text.find("Connection: close"), std::string::npos);
 }
 
 TEST(Plan, AServerThatClosesIsAskedToInTheLastRequest) {
   LoadOptions o;
   o.closer = Closer::server;
   ASSERT_TRUE(settle_load_options(o).ok());
-  const Plan plan = make_plan(o, Url{}, 1);
-  EXPECT_NE(plan.last_request.find("Connection: close\r\n"), std::string::npos);
-  EXPECT_EQ(plan.request.find("Connection: close"), std::string::npos);
-  EXPECT_TRUE(plan.server_closes);
+  const Plan plan = make_plan(o, Url{}, 1).value();
+  const RequestText& request = plan.ask.requests.front();
+  EXPECT_NE(request.last.find("Connection: close\r\n"), std::string::npos);
+  EXPECT_EQ(request.text.find("Connection: close"), std::string::npos);
 }
 
 }  // namespace
