@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "apps/check.h"
 #include "apps/http_server/serve.h"
 #include "apps/inspect/ss.h"
 #include "apps/load_generator/commands.h"
@@ -19,7 +20,9 @@
 
 namespace millrace {
 
-std::vector<Command> all_commands() {
+namespace {
+
+std::vector<Command> commands_but_check() {
   std::vector<Command> commands;
   commands.push_back(load::loopback_command([](tcp::Endpoint& endpoint, std::uint32_t most) {
     auto server = std::make_unique<http::HttpServer>(http::server_config(most));
@@ -33,6 +36,14 @@ std::vector<Command> all_commands() {
   commands.push_back(report::compare_command());
   commands.push_back(report::merge_command());
   commands.push_back(report::report_command());
+  return commands;
+}
+
+}  // namespace
+
+std::vector<Command> all_commands() {
+  std::vector<Command> commands = commands_but_check();
+  commands.push_back(check_command(commands_but_check));
   return commands;
 }
 

@@ -92,8 +92,23 @@ class Splitter {
     return std::string();
   }
 
-  [[nodiscard]] std::vector<std::string> words(std::size_t option) const {
-    return options_[option]->results();
+  [[nodiscard]] std::vector<std::string> words(const std::string& option) const {
+    const auto& all = command_.options.all();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all[i].name == option && i != file_) return options_[i]->results();
+    }
+    return {};
+  }
+  /// A word without dashes that names a file of configuration instead of what it usually is.
+  std::optional<std::string> take_file() {
+    for (std::size_t i = 0; i < options_.size(); ++i) {
+      if (!command_.takes_file || !command_.options.all()[i].positional) continue;
+      const auto words = options_[i]->results();
+      if (words.empty() || !words.back().ends_with(".toml")) continue;
+      file_ = i;
+      return words.back();
+    }
+    return {};
   }
   [[nodiscard]] std::vector<std::string> config_files() const { return config_->results(); }
 
@@ -131,6 +146,7 @@ class Splitter {
   CLI::App app_;
   std::vector<CLI::Option*> options_;  // in the order of the command's own
   CLI::Option* config_ = nullptr;
+  std::size_t file_ = ~std::size_t{0};
 };
 
 Status set_option(const Option& option, const std::string& origin,
@@ -174,13 +190,12 @@ std::vector<std::string> environment_words(const Option& option, const std::stri
   return words;
 }
 
-Status set_all(const Command& command, const Splitter& splitter, const FileValues& file,
+Status set_all(const OptionSet& options, const Splitter& splitter, const FileValues& file,
                const Environment& environment) {
-  for (std::size_t i = 0; i < command.options.all().size(); ++i) {
-    const Option& option = command.options.all()[i];
+  for (const Option& option : options.all()) {
     const std::string variable = environment_name(option.name);
     Status good = Ok{};
-    if (const auto words = splitter.words(i); !words.empty()) {
+    if (const auto words = splitter.words(option.name); !words.empty()) {
       good = set_option(option, option.positional ? option.value_name : "--" + option.name, words);
     } else if (const auto text = environment(variable)) {
       good = set_option(option, variable, environment_words(option, *text));
@@ -237,14 +252,30 @@ Result<CommandLine> parse_command_line(std::span<const std::string> args,
   if (!help) return help.error();
   if (!help.value().empty()) return CommandLine{nullptr, help.value()};
   FileValues file;
+  std::vector<JobValues> jobs;
   const auto given = splitter.config_files();
-  const auto path = given.empty() ? environment("MILLRACE_CONFIG") : std::optional(given.back());
+  auto path = given.empty() ? environment("MILLRACE_CONFIG") : std::optional(given.back());
+  if (auto named = splitter.take_file()) {
+    if (!given.empty()) {
+      return usage(fmt::format("{} and --config {}: expected one file", *named, given.back()), "");
+    }
+    path = std::move(named);
+  }
   if (path) {
-    auto values = read_config_file(*path, *command, commands);
+    auto values = read_config_file(*path, *command, commands, &jobs);
     if (!values) return values.error();
     file = std::move(values).value();
   }
-  if (auto good = set_all(*command, splitter, file, environment); !good) return good.error();
+  if (auto good = set_all(command->options, splitter, file, environment); !good) {
+    return good.error();
+  }
+  for (const JobValues& job : jobs) {
+    // What it does not say itself is as for the only job.
+    FileValues values = job.values;
+    values.insert(file.begin(), file.end());
+    const OptionSet& options = command->add_job(job.name).options;
+    if (auto good = set_all(options, splitter, values, environment); !good) return good.error();
+  }
   return CommandLine{&*command, ""};
 }
 

@@ -127,6 +127,7 @@ Status read_table(const Reader& reader, const toml::table& table, const Command&
   for (const auto& [key, node] : table) {
     const std::string name = option_name(key.str());
     const Option* option = command.options.find(name);
+    if (at_top && key.str() == "job" && node.is_array_of_tables()) continue;
     if (at_top && option == nullptr) {
       if (node.is_table() && find_command(reader.commands, key.str()) != nullptr) continue;
       // Of another command: its spelling is checked there, its value when that command runs.
@@ -146,10 +147,59 @@ Status read_table(const Reader& reader, const toml::table& table, const Command&
   return Ok{};
 }
 
+/// One [[job]]: keys of a job's own options, and its name.
+Result<JobValues> read_job(const Reader& reader, const toml::table& table, const OptionSet& options,
+                           std::size_t number) {
+  JobValues job;
+  job.name = fmt::format("job{}", number);
+  for (const auto& [key, node] : table) {
+    const std::string name = option_name(key.str());
+    if (name == "name") {
+      auto word = word_of(reader, name, node);
+      if (!word) return word.error();
+      job.name = std::move(word).value();
+      continue;
+    }
+    const Option* option = options.find(name);
+    if (option == nullptr) {
+      auto names = options.names();
+      names.emplace_back("name");
+      return unknown_key(reader, key.source(), key.str(), names, "[[job]]");
+    }
+    auto value = value_of(reader, *option, node);
+    if (!value) return value.error();
+    job.values[name] = std::move(value).value();
+  }
+  return job;
+}
+
+Status read_jobs(const Reader& reader, const toml::table& table, const Command& command,
+                 std::vector<JobValues>* jobs) {
+  const toml::array* array = table["job"].as_array();
+  if (array == nullptr || !array->is_array_of_tables()) return Ok{};
+  if (!command.add_job) return Ok{};  // of another command
+  const OptionSet& options = command.add_job("").options;
+  for (const toml::node& element : *array) {
+    auto job =
+        read_job(reader, *element.as_table(), options, jobs == nullptr ? 1 : jobs->size() + 1);
+    if (!job) return job.error();
+    if (jobs == nullptr) continue;
+    for (const JobValues& other : *jobs) {
+      if (other.name != job.value().name) continue;
+      return file_error(reader.place(element.source()),
+                        fmt::format("there are two jobs of the name '{}'", other.name),
+                        "give each a name of its own");
+    }
+    jobs->push_back(std::move(job).value());
+  }
+  return Ok{};
+}
+
 }  // namespace
 
 Result<FileValues> parse_config_text(const std::string& text, const std::string& name,
-                                     const Command& command, std::span<const Command> commands) {
+                                     const Command& command, std::span<const Command> commands,
+                                     std::vector<JobValues>* jobs) {
   const Reader reader{name, commands};
   toml::table table;
   try {
@@ -166,11 +216,13 @@ Result<FileValues> parse_config_text(const std::string& text, const std::string&
     FileValues& into = other.name == command.name ? values : ignored;
     if (auto good = read_table(reader, *own, other, false, into); !good) return good.error();
   }
+  if (auto good = read_jobs(reader, table, command, jobs); !good) return good.error();
   return values;
 }
 
 Result<FileValues> read_config_file(const std::string& path, const Command& command,
-                                    std::span<const Command> commands) {
+                                    std::span<const Command> commands,
+                                    std::vector<JobValues>* jobs) {
   std::ifstream file(path);
   if (!file) {
     return Error{
@@ -179,7 +231,7 @@ Result<FileValues> read_config_file(const std::string& path, const Command& comm
         fmt::format("look with: ls -l {}", path)};
   }
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  return parse_config_text(text, path, command, commands);
+  return parse_config_text(text, path, command, commands, jobs);
 }
 
 }  // namespace millrace

@@ -146,13 +146,32 @@ template <typename Enum>
   return parse_count(word);
 }
 
+/// One [[job]] of a file: its own options, and where its values go.
+struct JobOptions {
+  std::string name;
+  OptionSet options;
+};
+
+/// What a command would need, against what is there: for `millrace check`.
+struct CheckLine {
+  bool good = true;
+  std::string text;
+};
+
 struct Command {
   std::string name;
   std::string summary;  // one line, without a stop at its end
   std::string example;  // ends the help; a line that works when typed
   OptionSet options;
+  /// Where a file may have several [[job]] tables: makes the next one, with all defaults; it lives
+  /// as long as the command. Called with an empty name for a look at what keys there are.
+  std::function<JobOptions&(const std::string& name)> add_job = {};
+  /// The word without dashes may be the name of a TOML file, which is read as by --config.
+  bool takes_file = false;
+  /// With all options set, as run, which starts nothing.
+  std::function<Result<std::vector<CheckLine>>()> check = {};
   /// Called with all options set. An exit code, or an error that becomes one.
-  std::function<Result<int>()> run;
+  std::function<Result<int>()> run = {};
 };
 
 }  // namespace millrace

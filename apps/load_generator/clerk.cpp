@@ -51,7 +51,7 @@ Clerk::Clerk(Session& session, Summary& summary)
   session_.streams.start(summary_.setup);
   if (!session.quiet)
     std::printf("%s\n",
-                interval_header(session.options.mode, summary_.setup.ends_by_reset()).c_str());
+                interval_header(summary_.setup.mode, summary_.setup.ends_by_reset()).c_str());
 }
 
 Phase Clerk::phase() const {
@@ -76,23 +76,39 @@ void Clerk::note_states() {
   summary_.resident_bytes = report::resident_bytes();
 }
 
+void Clerk::take(const Generator& generator, const Latencies& taken) {
+  latencies_.merge(taken);
+  if (summary_.jobs.empty()) return;
+  summary_.jobs[generator.plan().job].part.latencies.merge(taken);
+}
+
 void Clerk::take_latencies() {
-  std::vector<LatencyPair*> asked;
-  for (Generator* generator : session_.generators) {
-    asked.push_back(&generator->live_latencies());
-    asked.back()->ask();
-  }
+  std::vector<Generator*> asked = session_.generators;
+  for (Generator* generator : asked) generator->live_latencies().ask();
   const Instant until = session_.fleet.now() + kHandOver;
   while (!asked.empty() && session_.fleet.now() < until) {
     std::this_thread::sleep_for(1ms);
-    std::erase_if(asked, [this](LatencyPair* pair) {
-      Latencies* taken = pair->resting();
+    std::erase_if(asked, [this](Generator* generator) {
+      Latencies* taken = generator->live_latencies().resting();
       if (taken == nullptr) return false;
-      latencies_.merge(*taken);
+      take(*generator, *taken);
       taken->clear();
       return true;
     });
   }
+}
+
+double Clerk::second_of(Instant at) const { return seconds(at - begun_); }
+
+void Clerk::begin_window() {
+  window_.clear();
+  window_began_ = seen_;
+}
+
+Ledger Clerk::window_books() const {
+  Ledger books = seen_;
+  books.subtract(window_began_);
+  return books;
 }
 
 /// What an interval is called by.
@@ -109,9 +125,12 @@ void Clerk::note(Instant now) {
   look();
   if (now < next_) return;
   while (next_ <= now) next_ += kInterval;
+  cut();
+}
+
+void Clerk::cut() {
   take_latencies();
-  now = session_.fleet.now();  // the books that follow are of this moment
-  end_interval(now, books());
+  end_interval(session_.fleet.now(), books());  // the books are of this moment
 }
 
 void Clerk::finish(Instant now) {
@@ -119,7 +138,7 @@ void Clerk::finish(Instant now) {
   Ledger all;
   for (const Generator* generator : session_.generators) {
     all.add(generator->ledger());
-    for (const Latencies& left : generator->latencies()) latencies_.merge(left);
+    for (const Latencies& left : generator->latencies()) take(*generator, left);
   }
   end_interval(now, all);
 }
@@ -137,13 +156,18 @@ void Clerk::end_interval(Instant now, const Ledger& books_now) {
   interval.connect = report::digest_of(latencies_[Measure::connect]);
   interval.last_byte = report::digest_of(latencies_[Measure::last_byte]);
   if (!session_.quiet) {
-    std::printf("%s\n",
-                interval_line(session_.options.mode, interval, seconds(now - last_)).c_str());
+    std::printf("%s\n", interval_line(summary_.setup.mode, interval, seconds(now - last_)).c_str());
     std::fflush(stdout);
   }
   session_.streams.interval(interval, latencies_);
+  const bool interval_searched = phase() == Phase::search;
   summary_.intervals.push_back(std::move(interval));
-  summary_.latencies.merge(latencies_);
+  // What a search tried is no figure of the run.
+  if (interval_searched) {
+    window_.merge(latencies_);
+  } else {
+    summary_.latencies.merge(latencies_);
+  }
   latencies_.clear();
   looks_.fill(0);
   seen_ = books_now;

@@ -23,11 +23,21 @@ class Clerk {
   [[nodiscard]] Phase phase() const;
   /// Ends an interval if its second has passed.
   void note(Instant now);
+  /// Ends one now.
+  void cut();
   /// Ends the last one. The workers have stopped: it has all that they had not handed over.
   void finish(Instant now);
+  /// Seconds of an instant, as intervals count them.
+  [[nodiscard]] double second_of(Instant at) const;
+
+  /// What was handed over since the window began, and what the books had then.
+  void begin_window();
+  [[nodiscard]] const Latencies& window() const { return window_; }
+  [[nodiscard]] Ledger window_books() const;
 
  private:
   void look();
+  void take(const Generator& generator, const Latencies& taken);
   void take_latencies();
   void end_interval(Instant now, const Ledger& books_now);
   [[nodiscard]] Ledger books() const;
@@ -36,6 +46,8 @@ class Clerk {
 
   Session& session_;
   Summary& summary_;
+  Latencies window_;  // of a search
+  Ledger window_began_;
   Instant begun_;
   Instant last_;
   Instant next_;

@@ -49,7 +49,7 @@ Failed cause_of(tcp::CloseReason reason) {
   return Failed::reset;
 }
 
-/// Arrivals draw from the streams below.
+/// Arrivals draw from the streams below; each worker of each job from its own.
 constexpr std::uint64_t kDrawStream = 1 << 16;
 
 std::uint64_t since(Instant from, Instant to) {
@@ -76,6 +76,8 @@ std::string_view name_of(Phase phase) {
   switch (phase) {
     case Phase::init:
       return "init";
+    case Phase::search:
+      return "search";
     case Phase::ramp_up:
       return "ramp-up";
     case Phase::sustain:
@@ -92,7 +94,7 @@ std::string_view name_of(Phase phase) {
 
 Generator::Generator(Plan plan)
     : plan_(std::move(plan)),
-      random_(plan_.seed, kDrawStream + plan_.share.worker),
+      random_(plan_.seed, kDrawStream + stream_of(plan_)),
       clients_(plan_.connections),
       transactions_(plan_.connections * plan_.pipeline),
       thinkers_(plan_.think.is_nothing() ? 0 : plan_.connections),
@@ -104,31 +106,31 @@ Generator::Generator(Plan plan)
 
 void Generator::on_events(tcp::Endpoint& endpoint, std::span<const tcp::Event> events,
                           Instant now) {
-  endpoint_ = &endpoint;
-  now_ = now;
+  begin_iteration(endpoint, now);
   for (const tcp::Event& event : events) on_event(event);
   pace();
 }
 
 void Generator::on_event(const tcp::Event& event) {
+  const std::uint32_t index = event.user & ((1U << kJobShift) - 1);
   switch (event.kind) {
     case tcp::EventKind::connected:
-      on_connected(event.user);
+      on_connected(index);
       break;
     case tcp::EventKind::data: {
       const std::span<const std::byte> bytes = event.bytes;  // consuming empties the event
       endpoint_->consume(event.connection, bytes.size());
-      on_data(event.user, bytes);
+      on_data(index, bytes);
       break;
     }
     case tcp::EventKind::peer_closed:
-      on_peer_closed(event.user);
+      on_peer_closed(index);
       break;
     case tcp::EventKind::closed:
-      on_closed(event.user, event.reason);
+      on_closed(index, event.reason);
       break;
     case tcp::EventKind::writable:
-      on_writable(event.user);
+      on_writable(index);
       break;
     case tcp::EventKind::accepted:
       break;  // nobody listens here

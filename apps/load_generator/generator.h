@@ -5,7 +5,8 @@
 // keeps books (ledger.h) and latency from the intended time. No allocation after construction but
 // the first sight of a new response head.
 //
-// Phases as in RFC 9411: `init` opens the connections that a mode holds; `ramp_up`, `sustain` and
+// Phases as in RFC 9411: `init` opens the connections that a mode holds; `search` offers what it is
+// told to, window by window, where a rate is searched for; `ramp_up`, `sustain` and
 // `ramp_down` offer load; `collect` offers nothing and waits for what is under way, at most
 // plan.drain; then `done`. Latency is of what was intended while the load was sustained.
 #pragma once
@@ -26,8 +27,8 @@
 
 namespace millrace::load {
 
-enum class Phase : std::uint8_t { init, ramp_up, sustain, ramp_down, collect, done };
-inline constexpr std::size_t kPhases = 6;
+enum class Phase : std::uint8_t { init, search, ramp_up, sustain, ramp_down, collect, done };
+inline constexpr std::size_t kPhases = 7;
 [[nodiscard]] std::string_view name_of(Phase phase);
 
 /// What other threads may see while the run goes on.
@@ -65,12 +66,24 @@ class Generator final : public tcp::App {
   explicit Generator(Plan plan);
 
   void on_events(tcp::Endpoint& endpoint, std::span<const tcp::Event> events, Instant now) override;
+  // The three parts of on_events, for several generators on one core.
+  void begin_iteration(tcp::Endpoint& endpoint, Instant now) {
+    endpoint_ = &endpoint;
+    now_ = now;
+  }
+  void on_event(const tcp::Event& event);
+  void pace();
 
   /// Before the workers start: wait for begin(), so that the clock of the run starts when packets
   /// can leave.
   void hold() { held_.store(true, std::memory_order_relaxed); }
   /// From any thread.
   void begin() { held_.store(false, std::memory_order_relaxed); }
+  /// From any thread, of a plan that searches: from soon on this rate of all workers; latency is of
+  /// what is intended in `window` after `settle`. What was due before and not launched is missed.
+  void steer(double per_second, Duration settle, Duration window);
+  /// From any thread: the search is over, and this rate is to be sustained; 0: nothing is.
+  void sustain_at(double per_second);
   /// From any thread: ends the run as if its duration were over.
   void interrupt() { interrupted_.store(true, std::memory_order_relaxed); }
   /// One thread may take histograms while the run goes on; a turn comes with the next publication.
@@ -92,7 +105,6 @@ class Generator final : public tcp::App {
 
  private:
   // generator.cpp: what happened
-  void on_event(const tcp::Event& event);
   void on_connected(std::uint32_t index);
   void on_data(std::uint32_t index, std::span<const std::byte> bytes);
   void on_peer_closed(std::uint32_t index);
@@ -117,9 +129,10 @@ class Generator final : public tcp::App {
   }
 
   // pacing.cpp: what to start
-  void pace();
   void init();
   void begin_offering();
+  void begin_load();
+  void retune();
   void offer();
   void collect();
   void launch_scheduled();
@@ -195,7 +208,16 @@ class Generator final : public tcp::App {
   LatencyPair latencies_;
   std::uint64_t worst_lag_ns_ = 0;
   Instant next_publish_{};
+  double searched_rate_ = 0;  // to be sustained
   std::atomic<bool> held_{false};
+  struct Steering {
+    double per_second = 0;
+    Duration settle{};
+    Duration window{};  // zero: sustain it
+  };
+  Steering asked_;  // written before asked_turn_, read behind it
+  std::atomic<std::uint32_t> asked_turn_{0};
+  std::atomic<std::uint32_t> turned_{0};
   std::atomic<bool> interrupted_{false};
   Board<Progress> board_;
 };

@@ -108,7 +108,7 @@ double most_arrivals_within(const LoadOptions& o, Duration window) {
   return most;
 }
 
-void add_load_options(OptionSet& set, LoadOptions& o) {
+void add_job_options(OptionSet& set, LoadOptions& o) {
   const auto with_default = [](std::string_view text, std::string_view value) {
     return fmt::format("{} (default {})", text, value);
   };
@@ -162,6 +162,16 @@ void add_load_options(OptionSet& set, LoadOptions& o) {
   set.value("drain", "TIME",
             with_default("patience with what is under way at the end", duration_text(o.drain)),
             o.drain, duration_between(0s, 1h));
+}
+
+void add_result_options(OptionSet& set, LoadOptions& o) {
+  set.heading("Search");
+  set.value("search", "BOUND",
+            "the highest rate with a latency within this, as p99=500us or connect.p99=1ms, to 1 %; "
+            "begins at --rate, and what is found is sustained for --duration",
+            o.search, parse_search);
+  set.value("search-window", "TIME", "that a rate is tried for (default 2s)", o.search_window,
+            duration_between(10ms, 1h));
   set.heading("Results");
   set.value("json", "FILE", "write result.json there; - for standard output", o.json, parse_text);
   set.value("ndjson", "FILE",
@@ -188,6 +198,12 @@ Status settle_load_options(LoadOptions& o) {
   if (profiled && traced) {
     return Error{ErrorKind::usage, "--profile with a trace, whose rate is its own",
                  "leave one of --profile and --arrivals out"};
+  }
+  if (o.search && (o.closed || profiled || traced || o.mode == Mode::concurrent)) {
+    return Error{ErrorKind::usage,
+                 "--search with a closed loop, a profile, a trace or mode concurrent: expected one "
+                 "rate of mode cps or tps",
+                 "try --mode tps --search p99=500us"};
   }
   if (o.asked_duration) {
     o.duration = *o.asked_duration;
@@ -235,6 +251,7 @@ Result<Plan> make_plan(const LoadOptions& o, const std::optional<Url>& url, std:
   Plan plan;
   plan.mode = o.mode;
   plan.closed = o.closed;
+  plan.search = o.search.has_value();
   plan.arrivals = o.arrivals.kind;
   plan.trace = o.arrivals.trace;
   plan.share.workers = static_cast<std::uint32_t>(workers);

@@ -12,6 +12,7 @@
 #include "apps/load_generator/arrivals.h"
 #include "apps/load_generator/plan.h"
 #include "apps/load_generator/profile.h"
+#include "apps/load_generator/search.h"
 #include "apps/load_generator/summary.h"
 #include "apps/report/verdict.h"
 
@@ -29,6 +30,8 @@ struct LoadOptions {
   std::string method = "GET";
   std::vector<Ask> asks;
   std::vector<std::string> headers;
+  std::optional<report::Threshold> search;
+  Duration search_window = 2s;
   ArrivalsChoice arrivals;
   Profile profile;
   std::optional<Duration> asked_duration;
@@ -49,7 +52,9 @@ struct LoadOptions {
   }
 };
 
-void add_load_options(OptionSet& set, LoadOptions& options);
+/// What a job may say of itself, and what the whole run alone does: where results go.
+void add_job_options(OptionSet& set, LoadOptions& options);
+void add_result_options(OptionSet& set, LoadOptions& options);
 
 /// Fills in what depends on the mode, the profile and the trace; throughput is a closed loop.
 /// Errors: options that contradict each other.

@@ -46,6 +46,7 @@ void Generator::pace() {
     case Phase::init:
       init();
       break;
+    case Phase::search:
     case Phase::ramp_up:
     case Phase::sustain:
     case Phase::ramp_down:
@@ -77,6 +78,7 @@ void Generator::enter(Phase phase) {
       miss_what_is_due();
       break;
     case Phase::init:
+    case Phase::search:
     case Phase::ramp_up:
     case Phase::done:
       break;
@@ -124,15 +126,23 @@ void Generator::init() {
 }
 
 void Generator::begin_offering() {
+  if (plan_.search) return enter(Phase::search);
+  begin_load();
+}
+
+void Generator::begin_load() {
   offered_from_ = now_;
   sustain_from_ = now_ + plan_.ramp_up;
   sustain_until_ = sustain_from_ + plan_.duration;
   offered_until_ = sustain_until_ + plan_.ramp_down;
   if (plan_.arrivals == Arrivals::trace) {
     schedule_ = Schedule(now_, *plan_.trace, offered_until_ - now_, plan_.share);
+  } else if (plan_.search) {
+    schedule_ = Schedule(now_, offered_until_, searched_rate_, plan_.arrivals, plan_.share,
+                         Random(plan_.seed, stream_of(plan_)));
   } else if (!plan_.closed) {
     schedule_ = Schedule(now_, *plan_.curve, plan_.arrivals, plan_.share,
-                         Random(plan_.seed, plan_.share.worker));
+                         Random(plan_.seed, stream_of(plan_)));
   }
   enter(plan_.ramp_up > 0s ? Phase::ramp_up : Phase::sustain);
 }
@@ -142,6 +152,11 @@ void Generator::offer() {
   if (now_ >= offered_until_) {
     if (!plan_.closed) launch_scheduled();  // what came due since the last look is not late yet
     return enter(Phase::collect);
+  }
+  if (phase_ == Phase::search &&
+      asked_turn_.load(std::memory_order_acquire) != turned_.load(std::memory_order_relaxed)) {
+    retune();
+    if (phase_ >= Phase::collect) return;
   }
   if (phase_ == Phase::ramp_up && now_ >= sustain_from_) enter(Phase::sustain);
   if (phase_ == Phase::sustain && now_ >= sustain_until_) enter(Phase::ramp_down);
@@ -240,7 +255,7 @@ bool Generator::open(Instant intended) {
   tcp::OpenRequest request;
   request.remote = target.address;
   request.remote_port = target.port;
-  request.user = index;
+  request.user = plan_.job << kJobShift | index;
   for (int i = 0; i < kAddressesTried; ++i) {
     request.local = target.local[next_local];
     next_local = next_local + 1 == target.local.size() ? 0 : next_local + 1;

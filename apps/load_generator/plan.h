@@ -35,9 +35,15 @@ enum class Closer : std::uint8_t { client, server, client_reset, server_reset };
   return closer == Closer::server || closer == Closer::server_reset;
 }
 
+/// A connection's user word: the job above, the client below.
+inline constexpr unsigned kJobShift = 26;
+inline constexpr std::size_t kMostJobs = 16;
+
 struct Plan {
+  std::uint32_t job = 0;
   Mode mode = Mode::cps;
   bool closed = false;  // closed loop: the next one starts when one ends
+  bool search = false;  // rates come from steer() until settle()
   // Open loop: when the mode's unit is due, of all workers together. Ramps are part of both.
   Arrivals arrivals = Arrivals::constant;
   std::shared_ptr<const RateCurve> curve;              // constant, poisson
@@ -59,5 +65,10 @@ struct Plan {
   Closer closer = Closer::client;
   RequestPlan ask;
 };
+
+/// Of random numbers: each worker of each job has its own.
+[[nodiscard]] inline std::uint64_t stream_of(const Plan& plan) {
+  return std::uint64_t{plan.job} << 8 | plan.share.worker;
+}
 
 }  // namespace millrace::load

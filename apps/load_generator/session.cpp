@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "apps/config/exit_code.h"
@@ -15,6 +16,7 @@
 #include "apps/config/parse_address.h"
 #include "apps/config/shared_options.h"
 #include "apps/load_generator/clerk.h"
+#include "apps/load_generator/searcher.h"
 #include "apps/report/result_file.h"
 #include "apps/report/verdict.h"
 
@@ -55,19 +57,26 @@ bool all_reachable(Fleet& fleet, const Plan& plan) {
 /// A segment that waits for a neighbour's address is no latency of the server's: the run begins
 /// when packets can leave. If nobody answers it begins all the same, and the books show it.
 void wait_until_reachable(Session& session, Summary& summary) {
-  const Plan& plan = session.generators.front()->plan();
+  const auto all_reach = [&] {
+    return std::all_of(session.generators.begin(), session.generators.end(),
+                       [&](const Generator* g) { return all_reachable(session.fleet, g->plan()); });
+  };
   const Instant until = session.fleet.now() + kReachWithin;
   bool reachable = false;
   while (!reachable && !interrupted() && session.fleet.now() < until) {
-    reachable = all_reachable(session.fleet, plan);
+    reachable = all_reach();
     if (!reachable) (void)sleep_unless_interrupted(1ms);
   }
   if (!reachable && !interrupted()) {
-    for (const Target& target : plan.ask.targets) {
-      if (session.fleet.reaches(0, target.address)) continue;
-      summary.notes.push_back(fmt::format("Nobody on the link answers for {} or its gateway.",
-                                          address_text(target.address)));
-      if (!session.quiet) std::printf("%s\n", summary.notes.back().c_str());
+    for (const Generator* generator : session.generators) {
+      for (const Target& target : generator->plan().ask.targets) {
+        if (session.fleet.reaches(0, target.address)) continue;
+        std::string note = fmt::format("Nobody on the link answers for {} or its gateway.",
+                                       address_text(target.address));
+        if (!summary.notes.empty() && summary.notes.back() == note) continue;
+        if (!session.quiet) std::printf("%s\n", note.c_str());
+        summary.notes.push_back(std::move(note));
+      }
     }
   }
 }
@@ -87,9 +96,10 @@ void add_time_wait_labels(Summary& summary) {
 
 /// Runs until every generator is done, or a signal and the drain that follows it. The fleet has
 /// stopped when this returns.
-Summary watch(Session& session, Setup setup) {
+Summary watch(Session& session, std::vector<JobSummary> jobs) {
   Summary summary;
-  summary.setup = std::move(setup);
+  summary.setup = combine(jobs);
+  if (jobs.size() > 1 || !jobs.front().name.empty()) summary.jobs = std::move(jobs);
   summary.notes = session.fleet.notes();
   summary.notes.insert(summary.notes.end(), session.remarks.begin(), session.remarks.end());
   add_time_wait_labels(summary);
@@ -100,6 +110,11 @@ Summary watch(Session& session, Setup setup) {
   session.fleet.start();
   wait_until_reachable(session, summary);
   Clerk clerk(session, summary);
+  std::optional<Searcher> searcher;
+  if (session.options.search) {
+    summary.search.emplace();
+    searcher.emplace(session, clerk, *summary.search);
+  }
   for (Generator* generator : session.generators) generator->begin();
   Instant patience{};  // after a signal: how long the drain may take
   Instant now = session.fleet.now();
@@ -114,20 +129,26 @@ Summary watch(Session& session, Setup setup) {
     const bool over = clerk.phase() == Phase::done || (summary.interrupted && now > patience);
     if (over) break;
     clerk.note(now);
+    if (searcher && !summary.interrupted) searcher->look(session.fleet.now());
   }
   session.fleet.stop();
   clerk.finish(now);
-  for (const Generator* generator : session.generators) add_worker(summary, *generator);
+  for (const Generator* generator : session.generators) {
+    add_worker(summary, *generator);
+    if (!summary.jobs.empty()) add_worker(summary.jobs[generator->plan().job].part, *generator);
+  }
   add_fleet(summary, session.fleet);
   return summary;
 }
 
 }  // namespace
 
-Result<int> run_session(Session& session, Setup setup) {
-  const Summary summary = watch(session, std::move(setup));
+Result<int> run_session(Session& session, std::vector<JobSummary> jobs) {
+  const Summary summary = watch(session, std::move(jobs));
   nlohmann::json result = to_json(summary);
-  result["verdict"] = report::verdict_of(result, session.options.thresholds);
+  std::vector<report::Threshold> thresholds = session.options.thresholds;
+  if (session.options.search) thresholds.push_back(*session.options.search);
+  result["verdict"] = report::verdict_of(result, thresholds);
   if (!session.quiet) {
     std::fputs(to_text(summary).c_str(), stdout);
     std::fputs(report::verdict_text(result["verdict"]).c_str(), stdout);

@@ -28,6 +28,7 @@ struct Session {
 /// and the table, writes --json and the streams, stops the fleet. What the run was worth:
 /// kExitGood, kExitVerdict with the broken rule or the
 /// missed threshold named, or kExitInterrupted.
-[[nodiscard]] Result<int> run_session(Session& session, Setup setup);
+/// `jobs`: one without a name, or several.
+[[nodiscard]] Result<int> run_session(Session& session, std::vector<JobSummary> jobs);
 
 }  // namespace millrace::load

@@ -68,20 +68,23 @@ std::string states_text(const tcp::StateCounts& states) {
 std::string loop_text(const Setup& setup) {
   if (setup.closed) return "closed loop";
   std::string text = "open loop";
-  if (setup.arrivals != "constant") text += fmt::format(", {} arrivals", setup.arrivals);
-  if (setup.profile != "constant") text += fmt::format(", {}", setup.profile);
+  if (setup.mixed) return text;
+  if (!setup.arrivals.empty() && setup.arrivals != "constant")
+    text += fmt::format(", {} arrivals", setup.arrivals);
+  if (!setup.profile.empty() && setup.profile != "constant")
+    text += fmt::format(", {}", setup.profile);
   return fmt::format("{} at {}/s", text, group_digits(static_cast<std::uint64_t>(setup.rate)));
 }
 
 }  // namespace
 
-double Summary::connections_per_second() const { return per_second(run_connections, run_s); }
-double Summary::transactions_per_second() const { return per_second(run_transactions, run_s); }
-double Summary::received_bits_per_second() const {
+double Part::connections_per_second() const { return per_second(run_connections, run_s); }
+double Part::transactions_per_second() const { return per_second(run_transactions, run_s); }
+double Part::received_bits_per_second() const {
   return 8.0 * per_second(run_received_bytes, run_s);
 }
 
-void add_worker(Summary& summary, const Generator& generator) {
+void add_worker(Part& summary, const Generator& generator) {
   const Ledger& from = generator.ledger_at_start();
   const Ledger& to = generator.ledger_at_end();
   summary.ledger.add(generator.ledger());
@@ -93,6 +96,36 @@ void add_worker(Summary& summary, const Generator& generator) {
   summary.run_received_bytes += to.received_bytes - from.received_bytes;
   const double length_s = std::chrono::duration<double>(generator.run_length()).count();
   summary.run_s = std::max(summary.run_s, length_s);
+}
+
+Setup combine(const std::vector<JobSummary>& jobs) {
+  Setup all = jobs.front().setup;
+  std::string names = jobs.front().name;
+  for (std::size_t i = 1; i < jobs.size(); ++i) {
+    const Setup& one = jobs[i].setup;
+    names += ", " + jobs[i].name;
+    all.mixed = all.mixed || one.mode != all.mode;
+    all.rate += one.rate;
+    all.connections += one.connections;
+    all.client_addresses = std::max(all.client_addresses, one.client_addresses);
+    if (one.requests_per_connection != all.requests_per_connection) all.requests_per_connection = 0;
+    if (one.ends_by_reset()) all.close_mode = one.close_mode;
+    if (one.arrivals != all.arrivals) all.arrivals.clear();
+    if (one.profile != all.profile) all.profile.clear();
+    all.closed = all.closed && one.closed;
+    all.ramp_up_s = std::min(all.ramp_up_s, one.ramp_up_s);
+    all.sustain_s = std::max(all.sustain_s, one.sustain_s);
+    all.ramp_down_s = std::min(all.ramp_down_s, one.ramp_down_s);
+  }
+  if (jobs.size() > 1) {
+    all.target = fmt::format("{} jobs ({})", jobs.size(), names);
+    all.varying.clear();
+    all.headers.clear();
+    all.asks.clear();
+    all.pipeline = 1;
+    if (all.mixed) all.rate = 0;
+  }
+  return all;
 }
 
 std::string interval_header(Mode mode, bool by_reset) {
@@ -121,11 +154,35 @@ std::string interval_line(Mode mode, const Interval& interval, double length_s) 
                      p99, nice_time(interval.schedule_lag_ns), states_text(interval.states));
 }
 
+namespace {
+
+std::string jobs_text(const std::vector<JobSummary>& jobs) {
+  if (jobs.empty()) return {};
+  std::string text = fmt::format("\n  {:<18}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}\n", "job", "mode",
+                                 "offered/s", "trans/s", "failed", "TTLB p50", "TTLB p99");
+  for (const JobSummary& job : jobs) {
+    const Part& part = job.part;
+    const report::Histogram& h = part.latencies[Measure::last_byte];
+    const std::uint64_t failed =
+        part.ledger.connections.total_failed() + part.ledger.transactions.total_failed();
+    text += fmt::format(
+        "  {:<18}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}\n", job.name,
+        job.setup.ends_by_reset() ? "reset" : name_of(job.setup.mode),
+        group_digits(static_cast<std::uint64_t>(per_second(part.run_offered, part.run_s))),
+        group_digits(static_cast<std::uint64_t>(part.transactions_per_second())),
+        group_digits(failed), nice_time(h.percentile(50)), nice_time(h.percentile(99)));
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string to_text(const Summary& s) {
   std::string text = fmt::format(
       "\n{} of {}, {}, {:.1f} s{}\n",
-      s.setup.ends_by_reset() && s.setup.mode == Mode::cps ? "opening and resetting"
-                                                           : name_of(s.setup.mode),
+      s.setup.mixed                                          ? "several modes"
+      : s.setup.ends_by_reset() && s.setup.mode == Mode::cps ? "opening and resetting"
+                                                             : name_of(s.setup.mode),
       s.setup.target, loop_text(s.setup), s.run_s, s.interrupted ? ", interrupted" : "");
   for (const std::string& note : s.notes) text += fmt::format("  {}\n", note);
   // RFC 9411: what is closed by RST is no rate of connections.
@@ -148,6 +205,13 @@ std::string to_text(const Summary& s) {
   text += latency_row("last byte, from request", s.latencies[Measure::last_byte_raw]);
   text += latency_row("close", s.latencies[Measure::close]);
   text += latency_row("schedule lag", s.latencies[Measure::schedule_lag]);
+
+  text += jobs_text(s.jobs);
+  if (s.search) {
+    text += fmt::format("\n  searched for {} in {} windows: {}/s\n", s.search->target,
+                        s.search->tries.size(),
+                        group_digits(static_cast<std::uint64_t>(s.search->found_per_second)));
+  }
 
   text += fmt::format("\n  {:<14}{:>14}{:>14}{:>14}{:>14}{:>14}\n", "accounted for", "offered",
                       "launched", "not launched", "completed", "failed");

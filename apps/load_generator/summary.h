@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "apps/load_generator/generator.h"
+#include "apps/load_generator/search.h"
 #include "apps/report/histogram_json.h"
 #include "tcp/base/counters.h"
 #include "tcp/base/drop.h"
@@ -38,6 +40,7 @@ struct Setup {
   std::string machine;
   std::uint64_t started_unix_ms = 0;  // when the workers began
   Mode mode = Mode::cps;
+  bool mixed = false;  // jobs of several modes; `mode` is the first one's
   bool closed = false;
   double rate = 0;       // of all workers together, the mean while it is sustained
   std::string arrivals;  // as given; empty in a closed loop
@@ -69,16 +72,32 @@ struct Setup {
   std::uint64_t seed = 0;
 };
 
-struct Summary {
-  Setup setup;
+/// Books and latencies of a job, or of all of them.
+struct Part {
   double run_s = 0;  // that the load was sustained, measured
-  bool interrupted = false;
   Ledger ledger;
   std::uint64_t run_offered = 0;       // while it was sustained, of what the mode counts
   std::uint64_t run_connections = 0;   // completed within it
   std::uint64_t run_transactions = 0;  // likewise
   std::uint64_t run_received_bytes = 0;
   Latencies latencies;
+
+  [[nodiscard]] double connections_per_second() const;
+  [[nodiscard]] double transactions_per_second() const;
+  [[nodiscard]] double received_bits_per_second() const;
+};
+
+struct JobSummary {
+  std::string name;
+  Setup setup;
+  Part part;
+};
+
+struct Summary : Part {
+  Setup setup;
+  bool interrupted = false;
+  std::optional<SearchResult> search;
+  std::vector<JobSummary> jobs;  // empty: there was one without a name
   std::vector<Interval> intervals;
   tcp::StateCounts states_at_end_of_run;
   tcp::Counters counters;  // the generator's end
@@ -87,14 +106,12 @@ struct Summary {
   std::uint64_t time_wait_peak = 0;    // most entries seen at once, all ends
   std::uint64_t resident_bytes = 0;    // when the last was offered
   std::vector<std::string> notes;
-
-  [[nodiscard]] double connections_per_second() const;
-  [[nodiscard]] double transactions_per_second() const;
-  [[nodiscard]] double received_bits_per_second() const;
 };
 
 /// Adds a worker's books and run time.
-void add_worker(Summary& summary, const Generator& generator);
+void add_worker(Part& part, const Generator& generator);
+/// What all jobs have in common, and what adds up; of one, that one.
+[[nodiscard]] Setup combine(const std::vector<JobSummary>& jobs);
 
 /// One aligned line for a second of a run.
 [[nodiscard]] std::string interval_header(Mode mode, bool by_reset = false);

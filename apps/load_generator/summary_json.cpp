@@ -61,38 +61,79 @@ json latency_json(const Latencies& latencies) {
   return out;
 }
 
+/// What load was offered.
+json load_json(const Setup& setup) {
+  json load = {{"mode", setup.mixed ? "mixed" : name_of(setup.mode)},
+               {"loop", setup.closed ? "closed" : "open"},
+               {"rate_per_second", setup.rate},
+               {"target", setup.target},
+               {"connections", setup.connections},
+               {"requests_per_connection", setup.requests_per_connection},
+               {"close_mode", setup.close_mode},
+               {"ramp_up_s", setup.ramp_up_s},
+               {"sustain_s", setup.sustain_s},
+               {"ramp_down_s", setup.ramp_down_s}};
+  if (!setup.varying.empty()) load["distributions"] = setup.varying;
+  if (setup.pipeline > 1) load["pipeline"] = setup.pipeline;
+  if (!setup.headers.empty()) load["headers"] = setup.headers;
+  for (const Setup::Asked& ask : setup.asks) {
+    load["requests"].push_back({{"weight", ask.weight}, {"method", ask.method}, {"url", ask.url}});
+  }
+  if (!setup.arrivals.empty()) load["arrivals"] = setup.arrivals;
+  if (!setup.profile.empty()) load["profile"] = setup.profile;
+  return load;
+}
+
+json search_json(const SearchResult& search) {
+  json tries = json::array();
+  for (const SearchTry& t : search.tries) {
+    tries.push_back({{"rate_per_second", t.per_second},
+                     {"start_s", t.start_s},
+                     {"window_s", t.window_s},
+                     {"count", t.count},
+                     {"found_ns", t.found_ns},
+                     {"failed", t.failed},
+                     {"not_launched", t.not_launched},
+                     {"good", t.good}});
+  }
+  return {{"target", search.target},
+          {"tolerance", kSearchTolerance},
+          {"found_per_second", search.found_per_second},
+          {"tries", std::move(tries)}};
+}
+
+json part_json(const Part& part) {
+  return {{"run_s", part.run_s},
+          {"run_offered", part.run_offered},
+          {"run_connections", part.run_connections},
+          {"run_transactions", part.run_transactions},
+          {"run_received_bytes", part.run_received_bytes},
+          {"connections_per_second", part.connections_per_second()},
+          {"transactions_per_second", part.transactions_per_second()},
+          {"received_bits_per_second", part.received_bits_per_second()},
+          {"connections", book_json(part.ledger.connections)},
+          {"transactions", book_json(part.ledger.transactions)},
+          {"received_bytes", part.ledger.received_bytes},
+          {"sent_bytes", part.ledger.sent_bytes},
+          {"accounts_balance",
+           part.ledger.connections.balances() && part.ledger.transactions.balances()}};
+}
+
 }  // namespace
 
 json start_json(const Setup& setup) {
-  json start = {{"command", setup.command},
+  json start = load_json(setup);
+  start.update({{"command", setup.command},
                 {"version", setup.version},
                 {"machine", setup.machine},
                 {"started_unix_ms", setup.started_unix_ms},
-                {"mode", name_of(setup.mode)},
-                {"loop", setup.closed ? "closed" : "open"},
-                {"rate_per_second", setup.rate},
-                {"target", setup.target},
-                {"connections", setup.connections},
-                {"requests_per_connection", setup.requests_per_connection},
                 {"client_addresses", setup.client_addresses},
                 {"two_msl_s", setup.two_msl_s},
                 {"time_wait_reuse", setup.time_wait_reuse},
-                {"close_mode", setup.close_mode},
                 {"latency_label", setup.latency_label},
                 {"packet_path", setup.packet_path},
                 {"cores", setup.cores},
-                {"seed", setup.seed},
-                {"ramp_up_s", setup.ramp_up_s},
-                {"sustain_s", setup.sustain_s},
-                {"ramp_down_s", setup.ramp_down_s}};
-  if (!setup.varying.empty()) start["distributions"] = setup.varying;
-  if (setup.pipeline > 1) start["pipeline"] = setup.pipeline;
-  if (!setup.headers.empty()) start["headers"] = setup.headers;
-  for (const Setup::Asked& ask : setup.asks) {
-    start["requests"].push_back({{"weight", ask.weight}, {"method", ask.method}, {"url", ask.url}});
-  }
-  if (!setup.arrivals.empty()) start["arrivals"] = setup.arrivals;
-  if (!setup.profile.empty()) start["profile"] = setup.profile;
+                {"seed", setup.seed}});
   return start;
 }
 
@@ -115,37 +156,34 @@ json interval_json(const Interval& interval) {
 json end_json(const Summary& s) {
   std::array<std::uint64_t, tcp::kCounterNames.size()> counters{};
   std::memcpy(counters.data(), &s.counters, sizeof s.counters);
-  return {{"run_s", s.run_s},
-          {"interrupted", s.interrupted},
-          {"run_offered", s.run_offered},
-          {"run_connections", s.run_connections},
-          {"run_transactions", s.run_transactions},
-          {"run_received_bytes", s.run_received_bytes},
-          {"connections_per_second", s.connections_per_second()},
-          {"transactions_per_second", s.transactions_per_second()},
-          {"received_bits_per_second", s.received_bits_per_second()},
-          {"connections", book_json(s.ledger.connections)},
-          {"transactions", book_json(s.ledger.transactions)},
-          {"received_bytes", s.ledger.received_bytes},
-          {"sent_bytes", s.ledger.sent_bytes},
-          {"accounts_balance", s.ledger.connections.balances() && s.ledger.transactions.balances()},
-          {"time_wait_peak", s.time_wait_peak},
-          {"resident_bytes", s.resident_bytes},
-          {"states_at_end_of_run", states_json(s.states_at_end_of_run)},
-          {"counters", counters_json(counters.data(), tcp::kCounterNames)},
-          {"drops", by_name(s.drops.count, kDropNames)},
-          {"unresolved_drops", s.unresolved_drops},
-          {"notes", s.notes}};
+  json end = part_json(s);
+  end.update({{"interrupted", s.interrupted},
+              {"time_wait_peak", s.time_wait_peak},
+              {"resident_bytes", s.resident_bytes},
+              {"states_at_end_of_run", states_json(s.states_at_end_of_run)},
+              {"counters", counters_json(counters.data(), tcp::kCounterNames)},
+              {"drops", by_name(s.drops.count, kDropNames)},
+              {"unresolved_drops", s.unresolved_drops},
+              {"notes", s.notes}});
+  return end;
 }
 
 json to_json(const Summary& s) {
   json intervals = json::array();
   for (const Interval& interval : s.intervals) intervals.push_back(interval_json(interval));
-  return {{"schema_version", report::kSchemaVersion},
-          {"start", start_json(s.setup)},
-          {"intervals", std::move(intervals)},
-          {"end", end_json(s)},
-          {"latency", latency_json(s.latencies)}};
+  json result = {{"schema_version", report::kSchemaVersion},
+                 {"start", start_json(s.setup)},
+                 {"intervals", std::move(intervals)},
+                 {"end", end_json(s)},
+                 {"latency", latency_json(s.latencies)}};
+  if (s.search) result["search"] = search_json(*s.search);
+  for (const JobSummary& job : s.jobs) {
+    result["jobs"].push_back({{"name", job.name},
+                              {"start", load_json(job.setup)},
+                              {"end", part_json(job.part)},
+                              {"latency", latency_json(job.part.latencies)}});
+  }
+  return result;
 }
 
 }  // namespace millrace::load

@@ -159,6 +159,16 @@ std::uint64_t time_wait_peak(const std::vector<json>& results, const json& inter
   return most;
 }
 
+void set_rates(json& end, double run_s) {
+  const auto per_second = [&](const char* key, double scale) {
+    return run_s > 0 ? scale * static_cast<double>(end.at(key).get<std::uint64_t>()) / run_s : 0.0;
+  };
+  end["connections_per_second"] = per_second("run_connections", 1);
+  end["transactions_per_second"] = per_second("run_transactions", 1);
+  end["received_bits_per_second"] = per_second("run_received_bytes", 8);
+  end["run_s"] = run_s;
+}
+
 json merge_end(const std::vector<json>& results, std::span<const std::string> names,
                const json& intervals) {
   json end = json::object();
@@ -174,13 +184,7 @@ json merge_end(const std::vector<json>& results, std::span<const std::string> na
       notes.push_back(fmt::format("{}: {}", names[i], note.get<std::string>()));
     }
   }
-  const auto per_second = [&](const char* key, double scale) {
-    return run_s > 0 ? scale * static_cast<double>(end.at(key).get<std::uint64_t>()) / run_s : 0.0;
-  };
-  end["connections_per_second"] = per_second("run_connections", 1);
-  end["transactions_per_second"] = per_second("run_transactions", 1);
-  end["received_bits_per_second"] = per_second("run_received_bytes", 8);
-  end["run_s"] = run_s;
+  set_rates(end, run_s);
   end["interrupted"] = interrupted;
   end["notes"] = std::move(notes);
   end["accounts_balance"] = balances(end.at("connections")) && balances(end.at("transactions"));
@@ -216,6 +220,51 @@ Result<json> merge_latency(const std::vector<json>& results, std::span<const std
   return out;
 }
 
+/// A job of several machines: as a result, but that jobs say less of themselves.
+Result<json> merge_job(const std::vector<json>& parts, std::span<const std::string> names) {
+  json job = parts.front();
+  json end = json::object();
+  double run_s = 0;
+  double rate = 0;
+  std::uint64_t connections = 0;
+  for (const json& part : parts) {
+    add_numbers(end, part.at("end"));
+    run_s = std::max(run_s, part.at("end").at("run_s").get<double>());
+    rate += part.at("start").at("rate_per_second").get<double>();
+    connections += part.at("start").at("connections").get<std::uint64_t>();
+  }
+  job["start"]["rate_per_second"] = rate;
+  job["start"]["connections"] = connections;
+  set_rates(end, run_s);
+  end["accounts_balance"] = balances(end.at("connections")) && balances(end.at("transactions"));
+  job["end"] = std::move(end);
+  auto latency = merge_latency(parts, names);
+  if (!latency) return latency.error();
+  job["latency"] = std::move(latency).value();
+  return job;
+}
+
+/// Job by job; nothing where no result has any.
+Result<json> merge_jobs(const std::vector<json>& results, std::span<const std::string> names) {
+  const json none = json::array();
+  const json first = results.front().value("jobs", none);
+  json merged = json::array();
+  for (std::size_t j = 0; j < first.size(); ++j) {
+    std::vector<json> parts;
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      const json jobs = results[i].value("jobs", none);
+      if (jobs.size() != first.size() || jobs.at(j).at("name") != first.at(j).at("name")) {
+        return refuse(names[0], names[i], "their jobs differ");
+      }
+      parts.push_back(jobs.at(j));
+    }
+    auto job = merge_job(parts, names);
+    if (!job) return job.error();
+    merged.push_back(std::move(job).value());
+  }
+  return merged;
+}
+
 /// What the first was judged by.
 std::vector<Threshold> thresholds_of(const json& result) {
   std::vector<Threshold> thresholds;
@@ -237,6 +286,9 @@ Result<json> merge_checked(const std::vector<json>& results, std::span<const std
               {"end", merge_end(results, names, intervals)}};
   out["intervals"] = std::move(intervals);
   out["latency"] = std::move(latency).value();
+  auto jobs = merge_jobs(results, names);
+  if (!jobs) return jobs.error();
+  if (!jobs.value().empty()) out["jobs"] = std::move(jobs).value();
   if (thresholds.empty()) thresholds = thresholds_of(results.front());
   out["verdict"] = verdict_of(out, thresholds);
   return out;

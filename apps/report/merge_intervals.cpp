@@ -24,11 +24,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::string_view, 6> kPhases{"init",      "ramp-up", "sustain",
+constexpr std::array<std::string_view, 7> kPhases{"init",      "search",  "ramp-up", "sustain",
                                                   "ramp-down", "collect", "done"};
 /// As results of older versions have them: the index of what they are called now.
 constexpr std::array<std::pair<std::string_view, std::size_t>, 3> kOldPhases{
-    {{"ramp", 0}, {"run", 2}, {"drain", 4}}};
+    {{"ramp", 0}, {"run", 3}, {"drain", 5}}};
 
 struct Part {
   const json* interval;

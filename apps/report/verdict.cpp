@@ -76,6 +76,9 @@ double achieved_rate(const json& result) {
 double offered_rate(const json& result) {
   const json& end = result["end"];
   const double run_s = end.value("run_s", 0.0);
+  if (const auto search = result.find("search"); search != result.end()) {
+    return search->value("found_per_second", 0.0);
+  }
   const bool even = result["start"].value("arrivals", "constant") == "constant";
   if (even || !end.contains("run_offered") || run_s <= 0) {
     return result["start"].value("rate_per_second", 0.0);
@@ -157,6 +160,24 @@ void judge_book(const json& result, const char* name, std::vector<std::string>& 
   }
 }
 
+/// Of a result, or of one of its jobs.
+void judge_rate(const json& result, bool interrupted, const std::string& whose,
+                std::vector<std::string>& broken) {
+  const json& start = result["start"];
+  const std::string mode = start.value("mode", "");
+  const double asked = offered_rate(result);
+  const bool by_schedule =
+      start.value("loop", "") == "open" && mode != "concurrent" && !interrupted;
+  const double achieved = achieved_rate(result);
+  if (by_schedule && achieved < kRateLimit * asked) {
+    broken.push_back(fmt::format("{}{:.0f}/s completed of {:.0f}/s offered: under 95 %", whose,
+                                 achieved, asked));
+  }
+  if (mode == "cps" && start.value("close_mode", "").ends_with("RST")) {
+    broken.push_back(whose + "closed by RST: this is no rate of connections (RFC 9411)");
+  }
+}
+
 }  // namespace
 
 Result<Threshold> parse_threshold(std::string_view word) {
@@ -206,18 +227,17 @@ std::vector<std::string> broken_rules(const json& result) {
   std::vector<std::string> broken;
   judge_book(result, "connections", broken);
   judge_book(result, "transactions", broken);
-  const json& start = result["start"];
-  const std::string mode = start.value("mode", "");
-  const double asked = offered_rate(result);
-  const bool by_schedule = start.value("loop", "") == "open" && mode != "concurrent" &&
-                           !result["end"].value("interrupted", false);
-  const double achieved = achieved_rate(result);
-  if (by_schedule && achieved < kRateLimit * asked) {
-    broken.push_back(
-        fmt::format("{:.0f}/s completed of {:.0f}/s offered: under 95 %", achieved, asked));
+  const bool interrupted = result["end"].value("interrupted", false);
+  const auto search = result.find("search");
+  if (search != result.end() && !interrupted && search->value("found_per_second", 0.0) <= 0) {
+    broken.push_back(fmt::format("no rate was found with {}", search->value("target", "")));
   }
-  if (mode == "cps" && start.value("close_mode", "").ends_with("RST")) {
-    broken.emplace_back("closed by RST: this is no rate of connections (RFC 9411)");
+  if (const auto jobs = result.find("jobs"); jobs != result.end()) {
+    for (const json& job : *jobs) {
+      judge_rate(job, interrupted, fmt::format("job {}: ", job.value("name", "")), broken);
+    }
+  } else {
+    judge_rate(result, interrupted, "", broken);
   }
   return broken;
 }

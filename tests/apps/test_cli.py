@@ -32,8 +32,8 @@ def run(tmp_path):
 MISTAKES = [
     ([], "no command was given: expected millrace COMMAND [OPTIONS]; see millrace --help"),
     (["sreve"],
-     "'sreve' is no command: expected loopback, serve, load, ss, compare, merge, report; did you "
-     "mean serve?"),
+     "'sreve' is no command: expected loopback, serve, load, ss, compare, merge, report, "
+     "check; did you mean serve?"),
     (["serve", "--devise", "x"],
      "--devise is no option of millrace serve: expected one that its help names; did you mean "
      "--device?"),
@@ -120,7 +120,7 @@ def test_load_keeps_to_networks_that_are_nobody_elses(run):
 
 
 def test_help_and_version(run):
-    for command in ["loopback", "serve", "load", "ss", "compare", "merge", "report"]:
+    for command in ["loopback", "serve", "load", "ss", "compare", "merge", "report", "check"]:
         done = run(command, "--help")
         assert done.returncode == 0
         assert "\nExample:\n  millrace " + command in done.stdout
@@ -176,6 +176,77 @@ def test_a_result_keeps_to_its_schema(run, tmp_path):
     spoilt = {**found, "latency": {}}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(schema).validate(spoilt)
+
+
+JOBS = sorted((pathlib.Path(__file__).parents[2] / "deploy" / "jobs").glob("*.toml"))
+THERE = {"MILLRACE_DEVICE": "net_tap0,iface=mr0", "MILLRACE_ADDRESS": "198.18.0.16-198.18.0.31/24"}
+
+
+def test_ready_made_jobs_need_what_is_there(run):
+    assert [job.stem for job in JOBS] == ["concurrent", "cps", "latency", "requests", "throughput",
+                                          "time-wait"]
+    for job in JOBS:
+        done = run("check", str(job), **THERE)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "ok    ports: " in done.stdout and "FAIL" not in done.stdout
+    done = run("loopback", "--config", str(JOBS[2]), "--duration", "100ms", "--ramp-up", "0s",
+               "--no-hugepages")
+    assert done.returncode in (0, 4) and "poisson arrivals at 2,000/s" in done.stdout, done.stderr
+
+
+def test_check_says_what_is_wrong_and_what_is_missing(run, tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text('url = "http://198.18.0.1/"\n[[job]]\nrate = "1k"\n[[job]]\nmoed = "tps"\n')
+    done = run("check", str(path), **THERE)
+    assert (done.returncode, done.stderr) == (2, (
+        f"millrace: {path}:5:1: 'moed' is no key of [[job]]: expected the name of an option; did "
+        "you mean mode?\n"))
+    path.write_text('url = "http://198.18.0.1/"\n[[job]]\nname = "a"\n  rate = "much"\n')
+    done = run("load", str(path), **THERE)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"millrace: {path}:4:10: rate: 'much' is not a rate")
+    path.write_text('url = "http://198.18.0.1/"\nrate = "50k"\nduration = "2m"\n')
+    done = run("check", str(path), **{**THERE, "MILLRACE_ADDRESS": "198.18.0.16/24"})
+    assert done.returncode == 3
+    assert "FAIL  ports: 3,050,000 tuples needed within 2MSL of 60s, 64,512 there" in done.stdout
+    assert run("check").returncode == 2
+
+
+def test_several_jobs_in_one_process(run, tmp_path):
+    (tmp_path / "two.toml").write_text("""
+duration = "1s"
+[[job]]
+name = "pages"
+rate = 300
+path = "/bytes/1000"
+[[job]]
+name = "echo"
+mode = "tps"
+rate = 500
+connections = 4
+method = "POST"
+path = "/echo"
+body = "uniform:10-20"
+arrivals = "poisson"
+""")
+    done = run("loopback", "--config", "two.toml", "--no-hugepages", "--seed", "5", "--json",
+               "r.json")
+    assert done.returncode in (0, 4), done.stderr
+    result = json.loads((tmp_path / "r.json").read_text())
+    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(result)
+    pages, echo = result["jobs"]
+    assert (pages["name"], pages["start"]["mode"], echo["name"]) == ("pages", "cps", "echo")
+    assert pages["end"]["connections"]["offered"] == 300
+    assert echo["end"]["connections"]["offered"] == 4
+    assert 400 < echo["end"]["transactions"]["offered"] < 600
+    assert not echo["end"]["transactions"]["failed"] and not pages["end"]["transactions"]["failed"]
+    for book in ("connections", "transactions"):
+        for figure in ("offered", "launched", "completed"):
+            whole = result["end"][book][figure]
+            assert whole == pages["end"][book][figure] + echo["end"][book][figure] > 0
+    for kind, whole in result["latency"].items():
+        assert whole["count"] == sum(j["latency"][kind]["count"] for j in result["jobs"])
+    assert "pages" in done.stdout and "echo" in done.stdout
 
 
 def test_loopback_is_asked_by_name_and_ends_on_ctrl_c(run):

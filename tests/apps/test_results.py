@@ -145,6 +145,28 @@ def test_figures_are_of_what_was_sustained(tmp_path):
     assert second["end"]["connections"]["offered"] == end["connections"]["offered"]
 
 
+def test_a_rate_is_searched_for_and_sustained(tmp_path):
+    """A bound that nothing but failing to keep up can miss: what holds anywhere is asked of it."""
+    tmp_path.chmod(0o700)
+    go("loopback", "--mode", "tps", "--rate", "20k", "--search", "p99=2s", "--search-window",
+       "40ms", "--duration", "300ms", "--connections", "20", "--no-hugepages", "--json", "r.json",
+       runtime=tmp_path, cwd=tmp_path)
+    result = json.loads((tmp_path / "r.json").read_text())
+    validator("result").validate(result)
+    add_up(result["intervals"])
+    search = result["search"]
+    tries = search["tries"]
+    assert search["target"] == "ttlb.p99=2s" and tries[0]["rate_per_second"] == 20_000
+    good = [t["rate_per_second"] for t in tries if t["good"]]
+    assert search["found_per_second"] == max(good, default=0)
+    assert all(t["count"] > 0.95 * t["rate_per_second"] * 0.04 for t in tries if t["good"])
+    phases = {i["phase"] for i in result["intervals"]}
+    assert "search" in phases
+    if good:
+        assert abs(result["end"]["run_offered"] / search["found_per_second"] - 0.3) < 0.3
+        assert result["latency"]["last_byte"]["count"] <= 0.31 * search["found_per_second"]
+
+
 def test_bodies_arrive_and_come_back(tmp_path):
     """The server's echo: of varied sizes, more than a send buffer, several under way."""
     end = loopback(tmp_path, "--mode", "tps", "--closed", "--connections", "3", "--pipeline", "4",
