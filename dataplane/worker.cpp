@@ -109,6 +109,8 @@ bool WorkerImpl::iterate(Instant now, bool fire) {
     if (now >= look_at_link_at_) [[unlikely]]
       look_at_link(now);
     host_.advance(now, *this);
+  } else {
+    endpoint_.observe(now);  // for the calls that follow, whatever was due before
   }
   const std::span<const tcp::Event> events = endpoint_.events();
   const bool eventful = !events.empty();

@@ -89,6 +89,8 @@ std::span<const Event> Endpoint::events() const {
   return impl_->events.all();
 }
 
+void Endpoint::observe(Instant now) { impl_->observe(now); }
+
 void Endpoint::settle(Instant now) {
   impl_->observe(now);
   settle_events(*impl_);

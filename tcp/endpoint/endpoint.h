@@ -238,6 +238,8 @@ class Endpoint {
   void input(std::span<const Arrival> burst, Instant now, DropCounters& drops);
   /// An ICMP error that embeds a segment of ours. Drop::none if it changed something.
   Drop icmp_error(const FourTuple& tuple, const IcmpError& error, Instant now);
+  /// The time for calls of an application that is asked before advance() or input() told it.
+  void observe(Instant now);
   /// Fires what is due, bounded; returns false if some is left for the next iteration.
   bool advance(Instant now);
   /// Events since the last settle(), for App::on_events.

@@ -321,6 +321,23 @@ TEST_P(Receive, AStallReadsWhatHasComeBeforeItFiresTimers) {
   EXPECT_EQ(a->worker->stats().clock_jumps, 0U);
 }
 
+TEST_P(Receive, CallsAfterAStallAreMadeAtTheTimeOfNow) {
+  StationOptions options;
+  options.tcp.linger = 300ms;  // from the call on, not from before the stall
+  build(options);
+  a->app.on_call = [&](tcp::Endpoint& endpoint, Instant at) {
+    if (at == now) endpoint.close(a->app.connection);
+  };
+  a->worker->poll(now += 500ms);
+  EXPECT_EQ(a->app.count(tcp::EventKind::closed), 0);
+  a->app.on_call = nullptr;
+  a->worker->poll(now += 290ms);
+  EXPECT_EQ(a->app.count(tcp::EventKind::closed), 0);
+  a->worker->poll(now += 20ms);
+  EXPECT_EQ(a->app.count(tcp::EventKind::closed), 1);
+  EXPECT_EQ(a->app.reason, tcp::CloseReason::aborted);
+}
+
 TEST_P(Receive, PublishedFiguresAreThoseOfTheWorker) {
   build();
   StatsBoard board;
