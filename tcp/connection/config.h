@@ -68,7 +68,8 @@ struct TcpConfig {
   bool fast_open = false;
   std::uint16_t fast_open_backlog = 256;
   /// A listener tells of a connection when its first text has come, or when this time is over and
-  /// the peer has answered one more SYN-ACK; 0: at once.
+  /// the peer has answered one more SYN-ACK; 0: at once. Of who got a cookie it keeps nothing, so
+  /// that only text brings it to the application.
   Duration defer_accept = 0s;
 
   // Closing.

@@ -232,10 +232,69 @@ void draw_budget(Plan& p) {
   }
 }
 
+/// Settings of applications, in half of the runs: the others keep the plain ones. Each has numbers
+/// of its own again, so that one more does not change the others.
+void draw_options(Plan& p) {
+  const auto stream = [&](std::uint64_t name) { return Random(p.seed ^ name); };
+  if (stream(0x6f70'7400).chance(0.5)) return;
+  Random coalesce = stream(0x636f'6100);
+  Random linger = stream(0x6c69'6e00);
+  Random defer = stream(0x6465'6600);
+  Random user_timeout = stream(0x7574'6f00);
+  Random keepalive = stream(0x6b61'0000);
+  Random reuse = stream(0x7477'0000);
+  for (EndPlan& e : p.end) {
+    e.tcp.coalesce_acks = coalesce.chance(0.3);
+    if (linger.chance(0.15)) {
+      e.tcp.linger = linger.chance(0.3) ? Duration{0} : between(linger, 1ms, 20s);
+    }
+    if (defer.chance(0.3)) e.tcp.defer_accept = between(defer, 100ms, 10s);
+    if (user_timeout.chance(0.3)) e.tcp.user_timeout = between(user_timeout, 2s, 60s);
+    if (keepalive.chance(0.2)) {
+      e.tcp.keepalive = false;
+      e.patience = 100s;
+    } else if (keepalive.chance(0.5)) {
+      e.tcp.keepalive_idle = between(keepalive, 500ms, 20s);
+      e.tcp.keepalive_interval = between(keepalive, 1s, 4s);
+      e.tcp.keepalive_probes = static_cast<std::uint8_t>(keepalive.between(1, 8));
+    }
+    if (reuse.chance(0.1)) e.reuse = tcp::TimeWaitReuse::immediate;
+  }
+}
+
+/// In a quarter of the runs one way or both lead through a router that takes less than the ends
+/// send, as little as TCP believes (RFC 8201 §4, and 552 bytes of IPv4). Numbers of its own again.
+void draw_path(Plan& p) {
+  Random r(p.seed ^ 0x706d'7400);
+  if (!r.chance(0.25)) return;
+  for (Impairment& way : p.way) {
+    if (r.chance(0.4)) continue;
+    Router& router = way.router;
+    router.mtu4 = r.pick<std::uint16_t>({552, 576, 1006, 1280, 1400, 1492});
+    router.mtu6 = r.pick<std::uint16_t>({1280, 1280, 1400, 1492});
+    router.tells = r.pick<double>({0, 0.5, 1, 1});
+    router.names_mtu = r.chance(0.9);
+    router.quotes = static_cast<std::uint16_t>(r.magnitude(8, 520));
+  }
+}
+
 /// "8192", or "4096 to 65536".
 std::string buffer_name(std::uint32_t fixed, std::uint32_t initial, std::uint32_t most) {
   if (fixed != 0) return std::to_string(fixed);
   return std::to_string(initial) + " to " + std::to_string(most);
+}
+
+void describe_options(std::ostringstream& out, const EndPlan& e) {
+  out << "\n    coalesce " << e.tcp.coalesce_acks << ", linger "
+      << (e.tcp.linger < Duration{0} ? "never" : std::to_string(to_us(e.tcp.linger)) + " us")
+      << ", defer " << to_us(e.tcp.defer_accept) << " us, user timeout "
+      << to_us(e.tcp.user_timeout) << " us, keepalive ";
+  if (!e.tcp.keepalive) {
+    out << "off, patience " << to_us(e.patience) << " us";
+    return;
+  }
+  out << to_us(e.tcp.keepalive_idle) << " us and " << int{e.tcp.keepalive_probes} << " times "
+      << to_us(e.tcp.keepalive_interval) << " us";
 }
 
 }  // namespace
@@ -313,6 +372,8 @@ Plan make_plan(std::uint64_t seed) {
   draw_cookies(p);
   draw_pacing(p);
   if (!large) draw_budget(p);
+  draw_options(p);
+  draw_path(p);
   return p;
 }
 
@@ -326,8 +387,9 @@ std::string Plan::describe() const {
         << " us, rate " << w.bits_per_second << " bit/s over " << w.queue_bytes << " B, "
         << kLossNames[static_cast<std::size_t>(w.loss_kind)] << " loss " << w.loss << ", reorder "
         << w.reorder << " by " << to_us(w.reorder_delay) << " us, duplicate " << w.duplicate
-        << ", corrupt " << w.corrupt << ", mark " << w.mark << "\n    mtu " << e.tcp.mtu << ", "
-        << tcp::congestion_name(e.tcp.congestion) << ", ts " << e.tcp.timestamps << ", ws "
+        << ", corrupt " << w.corrupt << ", mark " << w.mark << ", router of " << w.router.mtu4
+        << "/" << w.router.mtu6 << " B, tells of " << w.router.tells << "\n    mtu " << e.tcp.mtu
+        << ", " << tcp::congestion_name(e.tcp.congestion) << ", ts " << e.tcp.timestamps << ", ws "
         << e.tcp.window_scaling << ", sack " << e.tcp.sack << ", fast open " << e.tcp.fast_open
         << ", cookies " << static_cast<int>(e.tcp.syn_cookies) << ", backlog " << e.backlog
         << ", buffers "
@@ -339,6 +401,7 @@ std::string Plan::describe() const {
         << ", pieces " << e.rx_piece_bytes << ", hold " << e.hold_tx_frames << ", scarcity "
         << e.scarcity << ", blocks " << e.blocks << ", reuse " << static_cast<int>(e.reuse)
         << ", overflow " << static_cast<int>(e.overflow) << ", pacing " << e.tcp.pacing;
+    describe_options(out, e);
   }
   for (const Fault& f : faults) {
     out << "\n  fault " << kFaultNames[static_cast<std::size_t>(f.kind)] << " on end " << f.side

@@ -90,6 +90,8 @@ struct EndPlan {
   std::uint32_t backlog = 4096;  // of the listener
   std::uint32_t scarcity = 0;    // 0: plenty of everything; else pools of about this many objects
   std::uint32_t blocks = 0;      // 0: plenty; else the budget of payload, 2 KiB each
+  // Without keepalive the application itself gives up what has been silent for so long; 0: never.
+  Duration patience{0};
   [[nodiscard]] bool is_scarce() const { return scarcity > 0 || blocks > 0; }
 };
 
@@ -106,6 +108,13 @@ struct Plan {
   /// done.
   [[nodiscard]] std::size_t check_every() const { return 1 + connections.size() / 200; }
   [[nodiscard]] bool scarce() const { return end[0].is_scarce() || end[1].is_scarce(); }
+  /// It takes its tuple out of TIME-WAIT at once, whatever may still be on the way: its stream may
+  /// have bytes of the one before it, and nobody can hold it to anything but that it ends.
+  [[nodiscard]] bool is_unsafe(std::size_t index) const {
+    const ConnectionPlan& c = connections[index];
+    return c.after &&
+           end[static_cast<std::size_t>(c.opener)].reuse == tcp::TimeWaitReuse::immediate;
+  }
   [[nodiscard]] std::string describe() const;
 };
 

@@ -96,6 +96,8 @@ class Simulation {
   [[nodiscard]] std::string judge_end(std::size_t index, int side) const;
   [[nodiscard]] std::string judge_bytes(std::size_t index, int side) const;
   [[nodiscard]] std::string unexcused(std::size_t index, int side) const;
+  [[nodiscard]] bool is_there(std::size_t index, int side, Instant when) const;
+  [[nodiscard]] bool abort_is_right(std::size_t index, int side) const;
   [[nodiscard]] bool reset_is_right(std::size_t index, int side) const;
   [[nodiscard]] bool ended_early(std::size_t index, int side) const;
   [[nodiscard]] bool silence_is_right(std::size_t index, int side) const;

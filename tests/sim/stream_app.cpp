@@ -33,6 +33,7 @@ StreamApp::StreamApp(const Plan& plan, int side, const Host& own, const Host& pe
 
 void StreamApp::complain(std::size_t index, const std::string& what) {
   if (complaints_.size() > 20) return;
+  if (index < talks_.size() && plan_.is_unsafe(index)) return;
   complaints_.push_back("end " + std::to_string(side_) + ", connection " + std::to_string(index) +
                         ": " + what);
 }
@@ -72,7 +73,7 @@ void StreamApp::on_events(tcp::Endpoint& endpoint, std::span<const Event> events
 void StreamApp::begin(std::size_t index, tcp::ConnectionId id, Instant now) {
   Talk& t = talks_[index];
   t.id = id;
-  t.born = t.next_write = t.next_read = now;
+  t.born = t.next_write = t.next_read = t.stirred = now;
   t.began = clock_;
 }
 
@@ -103,6 +104,7 @@ bool StreamApp::may_open(std::size_t index, Instant now) {
     for (std::optional<std::size_t> i = c.after; i; i = plan_.connections[*i].after) {
       ahead += talks_[*i].sent + 65'540;
     }
+    if (plan_.is_unsafe(index)) ahead = 0;
     due = std::max(due, previous.ended + static_cast<std::int64_t>(ahead) * 4us + 2ms);
   }
   if (now >= due) return true;
@@ -159,6 +161,7 @@ void StreamApp::on_event(tcp::Endpoint& endpoint, const Event& e, Instant now) {
     complain(index, "event after closed");
     return;
   }
+  t.stirred = now;
   switch (e.kind) {
     case EventKind::accepted:
       break;
@@ -198,7 +201,7 @@ void StreamApp::on_accepted(tcp::Endpoint& endpoint, const Event& e, Instant now
     return;
   }
   const std::size_t index = found->second;
-  if (talks_[index].phase != Phase::unborn && may_come_again()) {
+  if (talks_[index].phase != Phase::unborn && (may_come_again() || plan_.is_unsafe(index))) {
     // It ended before the handshake did, the peer has not heard of that and asks again. Or all has
     // been said, if not read, its cookie has come again, and nothing is remembered.
     endpoint.set_user(e.connection, kOnceMore);
@@ -269,6 +272,14 @@ void StreamApp::step(tcp::Endpoint& endpoint, std::size_t index, Instant now) {
     return;
   }
   if (mine(index).ending == Ending::abort) want(t.born + mine(index).abort_after);
+  if (const Duration patience = plan_.end[side_].patience; patience > Duration{0}) {
+    if (now >= t.stirred + patience) {
+      endpoint.abort(t.id);
+      t.released = t.given_up = true;
+      return;
+    }
+    want(t.stirred + patience);
+  }
   read(endpoint, index, now);
   write(endpoint, index, now);
   end(endpoint, index, now);
@@ -326,6 +337,7 @@ void StreamApp::end(tcp::Endpoint& endpoint, std::size_t index, Instant) {
     case Ending::close_early:
       endpoint.close(t.id);
       t.released = true;
+      t.let_go = last_now_;
       return;
     case Ending::half_close:
       if (!t.shut) endpoint.shutdown(t.id);
@@ -337,6 +349,7 @@ void StreamApp::end(tcp::Endpoint& endpoint, std::size_t index, Instant) {
   if (!t.eof) return;
   endpoint.close(t.id);
   t.shut = t.released = true;
+  t.let_go = last_now_;
 }
 
 }  // namespace millrace::sim

@@ -44,6 +44,9 @@ struct Talk {
   Instant ended{};
   Instant next_write{};
   Instant next_read{};
+  Instant let_go{};        // when close() was called
+  Instant stirred{};       // the last event
+  bool given_up = false;   // aborted, because nothing had happened for all its patience
   bool connected = false;  // it was open at some time
   Instant began{};         // by the time outside
   Instant over{};

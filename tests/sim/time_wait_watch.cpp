@@ -72,6 +72,7 @@ std::string TimeWaitWatch::judge_gone(const Watched& w, EntryRef now_there, Inst
   }
   if (!c.has(tcp::Connection::kActiveOpen)) return {};
   const tcp::TimeWaitReuse reuse = impl_.config.time_wait_reuse;
+  if (reuse == tcp::TimeWaitReuse::immediate) return {};  // its rule is that there is none
   if (reuse == tcp::TimeWaitReuse::none) return "11: TIME-WAIT reused against its rule";
   if (reuse == tcp::TimeWaitReuse::timestamp &&
       (!w.state.has(TimeWaitState::kTimestamps) || now - w.entered < 1s)) {

@@ -17,11 +17,31 @@ namespace {
 using tcp::CloseReason;
 
 /// Ends that give up have tried this long: ten times, from 200 ms up to 8 s; a SYN five times from
-/// one second; keepalive 10 s and five times 2 s.
+/// one second.
 constexpr Duration kLeastSilence = 18s;
 constexpr unsigned kLeastTries = 5;
 /// From a connection's last trouble until nobody has a reason to give up any more.
 constexpr Duration kRecovery = 60s;
+
+/// How long an end with these settings has been told nothing before it gives up for `reason`: less
+/// a tenth, for timers are rounded and what was last heard may have been in its queue.
+Duration least_silence(const tcp::TcpConfig& config, CloseReason reason) {
+  if (reason == CloseReason::keepalive) {
+    const Duration probes = config.keepalive_interval * config.keepalive_probes;
+    return (config.keepalive_idle + probes) * 9 / 10;
+  }
+  // RFC 5482: not before the user timeout, but then however few tries there were.
+  const bool limited = config.user_timeout > Duration{0};
+  return limited ? std::min(kLeastSilence, config.user_timeout * 9 / 10) : kLeastSilence;
+}
+
+/// How often it has tried, likewise.
+unsigned least_tries(const tcp::TcpConfig& config, CloseReason reason) {
+  if (reason == CloseReason::keepalive) {
+    return std::min<unsigned>(kLeastTries, config.keepalive_probes);
+  }
+  return config.user_timeout > Duration{0} ? 0 : kLeastTries;
+}
 
 std::string where(std::size_t index, int side) {
   return "connection " + std::to_string(index) + " on end " + std::to_string(side);
@@ -42,7 +62,10 @@ std::string Simulation::tell(std::size_t index, int side) const {
       << kEndings[static_cast<std::size_t>(own.ending)] << ", sent " << t.sent << " of "
       << own.bytes << (t.blocked ? ", blocked" : "") << ", received " << t.received
       << (t.unread ? ", unread" : "") << (t.eof ? ", at the end" : "") << (t.shut ? ", shut" : "")
-      << (t.released ? ", released" : "") << ", open error " << static_cast<int>(t.open_error)
+      << (t.released ? ", released at " + std::to_string(us(t.let_go)) + " until " +
+                           std::to_string(us(t.ended))
+                     : "")
+      << (t.given_up ? ", given up" : "") << ", open error " << static_cast<int>(t.open_error)
       << ", heard at " << us(audit_->heard(index, side)) << ", progress at "
       << us(audit_->progress(index, side)) << ", tries " << audit_->tries(index, side)
       << ", recycled "
@@ -112,6 +135,25 @@ bool Simulation::ended_early(std::size_t index, int side) const {
   return plan_.end[0].tcp.fast_open && plan_.end[1].tcp.fast_open && broke_off && !peer.connected;
 }
 
+/// `side` had the connection at that time.
+bool Simulation::is_there(std::size_t index, int side, Instant when) const {
+  const Talk& t = talk(index, side);
+  return t.phase == Talk::Phase::open || (t.phase == Talk::Phase::closed && t.over > when);
+}
+
+/// An abort that no plan asks for: close() with a limit of time had come to it, or the application
+/// of an end without keepalive heard no more of a peer that was gone.
+bool Simulation::abort_is_right(std::size_t index, int side) const {
+  const Talk& t = talk(index, side);
+  const EndPlan& own = plan_.end[static_cast<std::size_t>(side)];
+  if (t.given_up) {
+    return plan_.scarce() || !is_there(index, 1 - side, t.over) ||
+           t.over < end_of_trouble() + kRecovery;
+  }
+  const Duration linger = own.tcp.linger;
+  return linger >= Duration{0} && t.let_go != Instant{} && t.ended - t.let_go >= linger;
+}
+
 /// An end that gives up has heard nothing although it asked, and there is a reason for that.
 bool Simulation::silence_is_right(std::size_t index, int side) const {
   const Talk& t = talk(index, side);
@@ -120,17 +162,23 @@ bool Simulation::silence_is_right(std::size_t index, int side) const {
   const Instant heard = std::max(t.began, audit_->heard(index, side));
   const Instant progress = std::max(t.began, audit_->progress(index, side));
   // Where memory is short the peer may speak and still refuse what it is sent; a full backlog
-  // refuses SYNs without a word.
-  const bool refuses = there.is_scarce() || (!t.connected && there.backlog < 4096);
+  // refuses SYNs without a word. A listener that waits for text keeps nothing of who has a cookie
+  // and says nothing, and a copy of the SYN may be half open there, with other numbers.
+  const bool deferred = peer.phase == Talk::Phase::unborn && there.tcp.defer_accept > Duration{0} &&
+                        there.tcp.syn_cookies != tcp::SynCookieUse::never;
+  const bool refuses = there.is_scarce() || deferred || (!t.connected && there.backlog < 4096);
   const bool faultless = plan_.faults.empty();
+  const tcp::TcpConfig& own = plan_.end[static_cast<std::size_t>(side)].tcp;
   // An end that is opening may hear the peer's SYN again and again while its own answers are lost.
-  const Instant since = refuses || !t.connected ? progress : heard;
-  if (t.over - since + leapt(side, since, t.over) < kLeastSilence) return false;
-  if (faultless && !refuses && t.connected && audit_->tries(index, side) < kLeastTries)
+  // And whatever the peer says, a user timeout asks for an ACK of what was sent (RFC 5482 §1).
+  const bool limited = own.user_timeout > Duration{0} && t.reason == CloseReason::timeout;
+  const Instant since = refuses || !t.connected || limited ? progress : heard;
+  if (t.over - since + leapt(side, since, t.over) < least_silence(own, t.reason)) return false;
+  if (faultless && !refuses && t.connected &&
+      audit_->tries(index, side) < least_tries(own, t.reason)) {
     return false;
-  const bool peer_is_there =
-      peer.phase == Talk::Phase::open || (peer.phase == Talk::Phase::closed && peer.over > t.over);
-  return !peer_is_there || refuses || t.over < end_of_trouble() + kRecovery;
+  }
+  return !is_there(index, 1 - side, t.over) || refuses || t.over < end_of_trouble() + kRecovery;
 }
 
 /// Why an end's reason is not one that TCP permits here, or nothing.
@@ -145,7 +193,7 @@ std::string Simulation::unexcused(std::size_t index, int side) const {
       right = true;
       break;
     case CloseReason::aborted:
-      right = own.ending == Ending::abort;
+      right = own.ending == Ending::abort || abort_is_right(index, side);
       break;
     case CloseReason::unread_data:
       right = own.ending == Ending::close_early;
@@ -193,6 +241,7 @@ std::string Simulation::judge_bytes(std::size_t index, int side) const {
 std::string Simulation::judge_end(std::size_t index, int side) const {
   const Talk& t = talk(index, side);
   if (t.phase != Talk::Phase::closed) return "liveness: did not finish after healing";
+  if (plan_.is_unsafe(index)) return {};
   if (t.reason == CloseReason::graceful) return judge_bytes(index, side);
   return unexcused(index, side);
 }

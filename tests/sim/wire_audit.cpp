@@ -145,6 +145,7 @@ void WireAudit::begin(const Look& look, Flow& flow) {
   // A late copy of an earlier incarnation's SYN found the listener free, and is answered.
   const std::uint32_t acked = bytes_between(look.peer.iss + 1, s.ack);
   if (s.flags.ack() && look.peer.begun && acked > look.peer.syn_text) flow.muddled = true;
+  if (plan_.is_unsafe(look.index)) flow.muddled = true;
   if (!own.begun) {
     own.begun = true;
     own.iss = own.una = own.nxt = s.seq;
@@ -179,7 +180,7 @@ void WireAudit::delivered(int side, std::uint32_t tag, std::span<const std::byte
   }
   if (tag == 0) return;
   const auto view = view_frame(frame);
-  if (!view) return;
+  if (!view) return hear_router(side, tag, frame);
   Flow& flow = flows_[tag - 1];
   const auto own = static_cast<std::size_t>(side);
   const Look look{*view, tag - 1, side, now, flow.way[own], flow.way[1 - own]};
@@ -202,11 +203,24 @@ void WireAudit::delivered(int side, std::uint32_t tag, std::span<const std::byte
       view->segment.seq != look.peer.iss + 1) {
     look.own.strayed = true;
   }
+  if (view->segment.flags.ack()) look.own.last_told = view->segment.ack;
   if (flow.muddled) return;
   check_duty(look);
   hear_ack(look, whole);
   hear_text(look, whole);
   note_finished(look);
+}
+
+/// A router has dropped a segment that was too big for it (RFC 1191 §6.5): all that is in flight
+/// may go again, in smaller pieces.
+void WireAudit::hear_router(int side, std::uint32_t tag, std::span<const std::byte> frame) {
+  const auto mtu = told_mtu(frame);
+  if (!mtu) return;
+  Flow& flow = flows_[tag - 1];
+  Way& own = flow.way[static_cast<std::size_t>(side)];
+  own.narrowed = own.recovering = true;
+  own.recover = own.nxt;
+  own.alone = false;
 }
 
 void WireAudit::note_finished(const Look& look) {
@@ -271,11 +285,16 @@ void WireAudit::hear_ack(const Look& look, bool whole) {
       own.recovering = true;
       own.recover = own.nxt + 2 * full_payload(look);
     }
+    const bool before_text = own.una == own.iss && s.ack == own.iss + 1;
     own.una = s.ack;
     own.nxt = tcp::later_of(own.nxt, s.ack);  // text of the SYN counts where it was taken
     own.duplicates = 0;
     if (!exact(look.side)) note_silence(look);
-    if (!is_over(look)) own.progress = look.now;
+    // Without the peer's SYN an ACK is not believed (RFC 9293 §3.10.7.3); and one of a SYN-ACK says
+    // nothing of text that went with it (RFC 7413 §4.2.2).
+    const bool opened = s.flags.syn() || own.arrived.has(0, 1);
+    const bool syn_alone = before_text && after(own.nxt, s.ack);
+    if (whole && opened && !syn_alone && !is_over(look)) own.progress = look.now;
     while (!own.flight.empty() && at_or_before(own.flight.front().to, s.ack)) {
       own.flight.pop_front();
     }

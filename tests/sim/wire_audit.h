@@ -115,6 +115,7 @@ class WireAudit {
     tcp::Seq una, offered;
     tcp::Seq sure;  // the latest edge that it must have heard
     bool certain = false;
+    tcp::Seq last_told;  // the ACK of the latest segment, heard or not
     // Segments that overtook others keep these from updating the window (SND.WL1).
     tcp::Seq believed, wl1;
     bool believing = false;
@@ -179,6 +180,7 @@ class WireAudit {
   void note_sent(const Look& look);
   [[nodiscard]] bool has_waited(const Look& look, Instant then) const;
   [[nodiscard]] static bool is_stale(const Look& look);
+  void hear_router(int side, std::uint32_t tag, std::span<const std::byte> frame);
   void hear_ack(const Look& look, bool whole);
   void hear_text(const Look& look, bool whole);
   void note_finished(const Look& look);

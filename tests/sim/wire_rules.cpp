@@ -196,6 +196,9 @@ void WireAudit::check_reset(const Look& look) {
   const SegmentIn& s = look.view.segment;
   // The answer to a lie lies where the lie says.
   if (s.flags.ack() || !look.own.synchronized || plan_.forged > 0) return;
+  // Who has no such connection any more takes the number from the segment itself (§3.10.7.1), which
+  // need not be one that would have been heard.
+  if (is_over(look) && s.seq == look.own.last_told) return;
   if (after(s.seq, look.own.offered)) complain(look, "W11: a RST beyond the peer's window");
 }
 
@@ -338,6 +341,9 @@ void WireAudit::check_timeout(const Look& look, Duration gap) {
 // W9: called before the next segment either way.
 void WireAudit::check_duty(const Look& look) {
   Way& own = look.own;
+  // ABORT in CLOSING and LAST-ACK deletes the connection and says nothing (RFC 9293 §3.10.5).
+  const Talk& talk = (*talks_[static_cast<std::size_t>(look.side)])[look.index];
+  if (talk.phase == Talk::Phase::closed && talk.reason == tcp::CloseReason::aborted) return;
   // What waited for the neighbour's address may have been thrown away.
   if (has_waited(look, own.duty_since)) return;
   if (look.now > own.answer_by) complain(look, "W9: nothing, where an ACK was due");

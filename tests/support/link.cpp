@@ -50,6 +50,7 @@ Impairment Impairment::healed() const {
   h.delay = delay;
   h.bits_per_second = bits_per_second;
   h.queue_bytes = queue_bytes;
+  h.router = router;
   return h;
 }
 
@@ -95,6 +96,20 @@ void Link::schedule(Delivery delivery) {
   flying_.push(std::move(delivery));
 }
 
+/// The router drops `frame`. What it says of that comes back by the other way, and may get lost
+/// there.
+void Link::turn_back(int from, std::span<const std::byte> frame, std::uint16_t mtu, Instant now,
+                     std::uint32_t tag) {
+  Way& way = ways_[from];
+  const Impairment& back = ways_[1 - from].impairment;
+  ++way.stats.too_big;
+  if (!way.random.chance(way.impairment.router.tells)) return;
+  const bool lost = back.loss_kind == LossKind::iid && way.random.chance(back.loss);
+  if (lost) return;
+  const Instant at = now + (way.impairment.delay + back.delay) / 2;
+  schedule({at, 0, from, tag, Damage::none, packet_too_big(way.impairment.router, frame, mtu)});
+}
+
 void Link::send(int from, std::span<const std::byte> frame, Instant now, std::uint32_t tag) {
   Way& way = ways_[from];
   const Impairment& i = way.impairment;
@@ -102,6 +117,10 @@ void Link::send(int from, std::span<const std::byte> frame, Instant now, std::ui
   if (loses(way, frame, now)) {
     ++way.stats.lost;
     return;
+  }
+  if (i.router.is_narrow()) {
+    if (const auto mtu = too_big_for(i.router, frame))
+      return turn_back(from, frame, *mtu, now, tag);
   }
   Instant leaves = now;
   if (i.bits_per_second > 0) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // A wire between two ports with everything that real ones do to frames: delay and jitter, a rate
-// and a queue, loss of several kinds, reordering, duplication and flipped bits. Each direction has
-// its own state and its own random numbers. Time is virtual: the caller asks when something is due.
+// and a queue, a router with a smaller MTU, loss of several kinds, reordering, duplication and
+// flipped bits. Each direction has its own state and its own random numbers. Time is virtual: the
+// caller asks when something is due.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +16,7 @@
 
 #include "tcp/base/time.h"
 #include "tests/support/random.h"
+#include "tests/support/router.h"
 
 namespace millrace::sim {
 
@@ -34,14 +36,15 @@ struct Impairment {
   double duplicate = 0;
   double mark = 0;     // an ECN-capable packet is marked as having met congestion (RFC 3168 §5)
   double corrupt = 0;  // one bit is flipped: the TCP checksum must see every one of these
+  Router router;       // half way
 
-  /// The same wire without the harm: delay and rate stay.
+  /// The same wire without the harm: delay, rate and what its router takes stay.
   [[nodiscard]] Impairment healed() const;
 };
 
 struct LinkStats {
   std::uint64_t sent = 0, lost = 0, overflowed = 0, reordered = 0, duplicated = 0, corrupted = 0,
-                marked = 0;
+                marked = 0, too_big = 0;
 };
 
 /// Where a bit was flipped. A header below TCP may bear it (IPv6 has no checksum); one of IPv4
@@ -88,6 +91,8 @@ class Link {
   };
 
   [[nodiscard]] bool loses(Way& way, std::span<const std::byte> frame, Instant now);
+  void turn_back(int from, std::span<const std::byte> frame, std::uint16_t mtu, Instant now,
+                 std::uint32_t tag);
   void schedule(Delivery delivery);
 
   Way ways_[2];
