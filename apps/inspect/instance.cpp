@@ -18,6 +18,10 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kSlice = 256;
+// Connections whose state alone is looked at: some microseconds of their worker.
+constexpr std::uint32_t kSurvey = 1024;
+// From here on CLOSE_WAIT lingers: Linux would have ended a FIN_WAIT_2 on the other side.
+constexpr Duration kLingers = 60s;
 
 constexpr std::array<std::string_view, tcp::kStateCount> kLongNames{
     "CLOSED",     "LISTEN",     "SYN_SENT", "SYN_RECEIVED", "ESTABLISHED", "FIN_WAIT_1",
@@ -35,10 +39,28 @@ json nonzero(const Counts& counts, const Names& names, std::size_t from = 0) {
   return object;
 }
 
+// What waits for its application to close, and for how long already. The walk is spared where
+// nothing is in that state.
+tcp::CloseWaits close_waits(Fleet& fleet, std::uint64_t in_state) {
+  tcp::CloseWaits sum;
+  if (in_state == 0) return sum;
+  for (std::size_t end = 0; end < fleet.ends(); ++end) {
+    for (std::size_t worker = 0; worker < fleet.workers(end); ++worker) {
+      for (std::uint32_t from = 0; from != kNil;) {
+        fleet.ask(end, worker, [&](tcp::Endpoint& endpoint, tcp::App&) {
+          from = endpoint.survey_close_wait(from, kSurvey, kLingers, sum);
+        });
+      }
+    }
+  }
+  return sum;
+}
+
 json summary(Fleet& fleet, const InstanceFacts& facts) {
   const StatsSnapshot total = total_stats(fleet);
   std::size_t workers = 0;
   for (std::size_t end = 0; end < fleet.ends(); ++end) workers += fleet.workers(end);
+  const tcp::CloseWaits waits = close_waits(fleet, total.states.of(tcp::State::close_wait));
   const auto* counters = reinterpret_cast<const std::uint64_t*>(&total.counters);
   return {{"command", facts.command},
           {"name", facts.name},
@@ -46,6 +68,7 @@ json summary(Fleet& fleet, const InstanceFacts& facts) {
           {"pid", getpid()},
           {"workers", workers},
           {"states", nonzero(total.states.count, kLongNames)},
+          {"close_wait", {{"longer_than_60_s", waits.longer}, {"longest_ms", waits.longest / 1ms}}},
           {"counters", nonzero(std::span(counters, tcp::kCounterNames.size()), tcp::kCounterNames)},
           {"drops", nonzero(total.worker.drops.count, kDropNames, 1)},
           {"port",
@@ -90,6 +113,7 @@ json connection(const tcp::ConnectionStatus& c) {
                  {"sack", c.sack},
                  {"window_scaling", c.window_scaling},
                  {"ecn", c.ecn}});
+  if (c.state == tcp::State::close_wait) object["close_wait_ms"] = c.close_wait / 1ms;
   return object;
 }
 

@@ -2,7 +2,8 @@
 //
 // What a running instance says of itself over its control socket. One JSON object per question:
 //
-//   {"ask": "summary"}      totals of all workers: states, counters, drops, frames, memory
+//   {"ask": "summary"}      totals of all workers: states, counters, drops, frames, memory, and
+//                           what lingers in CLOSE_WAIT
 //   {"ask": "connections", "end": 0, "worker": 0, "from": 0}
 //                           a bounded slice of one worker's connections, and where the next begins
 //

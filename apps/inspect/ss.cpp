@@ -109,6 +109,16 @@ std::string place(const json& c, const char* address, const char* port) {
                      c[port].get<unsigned>());
 }
 
+// "850 ms", "42 s", "7 min 3 s", "5 h 12 min", "3 d 4 h".
+std::string long_time(std::uint64_t ms) {
+  const std::uint64_t s = ms / 1000;
+  if (s == 0) return fmt::format("{} ms", ms);
+  if (s < 60) return fmt::format("{} s", s);
+  if (s < 3600) return fmt::format("{} min {} s", s / 60, s % 60);
+  if (s < 86'400) return fmt::format("{} h {} min", s / 3600, s / 60 % 60);
+  return fmt::format("{} d {} h", s / 86'400, s / 3600 % 24);
+}
+
 // As ss(8) abbreviates it.
 std::string_view brief_name(std::string_view long_state) {
   for (std::size_t i = 0; i < tcp::kStateCount; ++i) {
@@ -195,6 +205,11 @@ std::string summary_text(const std::string& reply) {
     const std::uint64_t count = of(std::string(long_name(state)).c_str());
     if (count != 0) text += fmt::format("{:<14}{:>14}\n", tcp::name_of(state), group_digits(count));
   }
+  const auto wait = [&](const char* key) { return s["close_wait"][key].get<std::uint64_t>(); };
+  if (wait("longer_than_60_s") != 0) {
+    text += fmt::format("\n{} in CLOSE-WAIT for longer than 60 s, up to {}: not closed here\n",
+                        group_digits(wait("longer_than_60_s")), long_time(wait("longest_ms")));
+  }
   if (!s["drops"].empty()) {
     text += fmt::format("\n{:<24}{:>14}\n", "Dropped frames", "Frames");
     for (const auto& [name, count] : s["drops"].items()) {
@@ -217,9 +232,13 @@ std::string connections_text(const std::string& reply, const std::string& state,
     if (!state.empty() && name != state) continue;
     const std::uint64_t send_queue =
         c.value("flight_bytes", std::uint64_t{0}) + c.value("unsent_bytes", std::uint64_t{0});
-    text += fmt::format("{:<11} {:>9} {:>9}  {:<40} {}\n", brief_name(name),
+    // ss(8) puts what has a time behind the addresses, too.
+    const std::string age = c.contains("close_wait_ms")
+                                ? "  closed by peer " + long_time(c["close_wait_ms"]) + " ago"
+                                : "";
+    text += fmt::format("{:<11} {:>9} {:>9}  {:<40} {}{}\n", brief_name(name),
                         c.value("unread_bytes", std::uint64_t{0}), send_queue,
-                        place(c, "local", "local_port"), place(c, "remote", "remote_port"));
+                        place(c, "local", "local_port"), place(c, "remote", "remote_port"), age);
     if (details) text += details_of(c);
   }
   return text;

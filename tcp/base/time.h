@@ -60,6 +60,19 @@ inline constexpr int kStampShift = 10;
   return static_cast<Stamp>((std::uint64_t{us} * 1000) >> kStampShift);
 }
 
+/// When something began that may last for months, in units of 2^24 ns (16.8 ms); it wraps after two
+/// years. Of such stamps one asks for the age.
+using LongStamp = std::uint32_t;
+inline constexpr int kLongStampShift = 24;
+
+[[nodiscard]] constexpr LongStamp long_stamp_of(Instant t) {
+  return static_cast<LongStamp>(static_cast<std::uint64_t>(t.time_since_epoch().count()) >>
+                                kLongStampShift);
+}
+[[nodiscard]] constexpr Duration age_of(LongStamp stamp, Instant now) {
+  return Duration{std::int64_t{long_stamp_of(now) - stamp} << kLongStampShift};
+}
+
 /// The 1 ms clock behind our timestamp option (RFC 7323 §5.4), before the per-flow offset is added.
 [[nodiscard]] constexpr std::uint32_t timestamp_clock(Instant t) {
   return static_cast<std::uint32_t>(t.time_since_epoch().count() / 1'000'000);

@@ -21,6 +21,18 @@ inline void stop_timers(Connection& c) {
   c.clear(Connection::kAckDelayed | Connection::kProbeOwed | Connection::kWriteBlocked);
 }
 
+/// The peer's FIN has been taken. Its ACK goes at once, so the place of a deadline for it is free
+/// to say when this was: CLOSE-WAIT lasts as long as the application likes, and one asks its age.
+inline void note_fin(Connection& c, const Context& context) {
+  c.set(Connection::kFinReceived);
+  c.clear(Connection::kAckDelayed);
+  if (c.edge_owed == 0) c.ack_deadline = long_stamp_of(context.now);
+}
+/// How long the peer's FIN has been here. For states in which it is.
+[[nodiscard]] inline Duration time_since_fin(const Connection& c, Instant now) {
+  return c.edge_owed != 0 ? Duration{0} : age_of(c.ack_deadline, now);
+}
+
 /// Our FIN has been acknowledged (RFC 9293 §3.10.7.4, fifth check, by state).
 void on_fin_acknowledged(Connection& c, const Context& context, Outcome& outcome);
 

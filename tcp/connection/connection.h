@@ -68,7 +68,9 @@ struct alignas(64) Connection {
   // ---- second line
   WheelNode timer;
   Tick send_deadline = 0;  // with send_timer none: when we last sent data (idle restart)
-  Tick ack_deadline = 0;   // meaningful if kAckDelayed; with edge_owed the number of that edge
+  /// Meaningful if kAckDelayed; with edge_owed the number of that edge; else with kFinReceived the
+  /// LongStamp of the FIN, for nothing delays an ACK any more.
+  Tick ack_deadline = 0;
   std::uint32_t srtt_us = 0;
   std::uint32_t rttvar_us = 0;
   std::uint16_t max_snd_wnd = 0;  // MAX.SND.WND in units of the peer's scale (RFC 5961 §5.2)

@@ -46,6 +46,8 @@ void fill_ack(Connection& c, Seq seq, const Context& context, SegmentOut& out) {
     c.edge_owed = 0;
     fill_header_acking(c, seq, edge_of(c), Flags::kAck, context, out);
     out.flags.bits ^= Flags::kEce;
+    // The edge had the place of the FIN's time, which was a moment ago.
+    if (c.has(Connection::kFinReceived)) c.ack_deadline = long_stamp_of(context.now);
     return;
   }
   fill_header_acking(c, seq, next_ack(c, context), Flags::kAck, context, out);

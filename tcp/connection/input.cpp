@@ -214,7 +214,7 @@ Drop input_synchronized(Connection& c, const SegmentIn& segment, const Context& 
   update_ts_recent(c, segment, context);
   if (!fin) return writable;
   c.rcv_nxt += 1;
-  c.set(Connection::kFinReceived);
+  note_fin(c, context);
   ack_progress_now(c);
   if (c.state == State::established) {
     c.state = State::close_wait;

@@ -140,7 +140,7 @@ Drop keep_for_later(Connection& c, const Text& text, const Context& context) {
 
 void process_fin(Connection& c, const Context& context, Outcome& outcome) {
   c.rcv_nxt += 1;
-  c.set(Connection::kFinReceived);
+  note_fin(c, context);
   ack_progress_now(c);
   outcome.peer_closed = true;
   if (c.has_receive_state()) {

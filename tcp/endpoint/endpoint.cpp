@@ -9,6 +9,7 @@
 
 #include "tcp/connection/autotune.h"
 #include "tcp/connection/calls.h"
+#include "tcp/connection/closing.h"
 #include "tcp/connection/loss_recovery.h"
 #include "tcp/connection/receive_window.h"
 #include "tcp/connection/timers.h"
@@ -132,6 +133,7 @@ namespace {
     s.unanswered = st.unanswered;
     s.soft_error = st.soft_error;
   }
+  if (c.state == State::close_wait) s.close_wait = time_since_fin(c, e.now);
   return s;
 }
 
@@ -169,6 +171,22 @@ std::uint32_t Endpoint::list(std::uint32_t from, std::span<ConnectionStatus> out
     out[count++].state = State::listen;
   }
   return kNil;
+}
+
+std::uint32_t Endpoint::survey_close_wait(std::uint32_t from, std::uint32_t slots,
+                                          Duration longer_than, CloseWaits& sum) const {
+  const EndpointImpl& e = impl();
+  const std::uint32_t objects = e.connections.touched();
+  const std::uint32_t left = from < objects ? objects - from : 0;
+  const std::uint32_t end = from + std::min(left, slots);
+  for (; from < end; ++from) {
+    const Connection& c = e.connections[from];
+    if (c.state != State::close_wait) continue;
+    const Duration age = time_since_fin(c, e.now);
+    if (age > longer_than) ++sum.longer;
+    sum.longest = std::max(sum.longest, age);
+  }
+  return from < objects ? from : kNil;
 }
 
 Endpoint::Memory Endpoint::memory() const {

@@ -127,6 +127,14 @@ struct ConnectionStatus {
   std::uint8_t profile = 0;
   std::uint8_t unanswered = 0;             // retransmissions and probes in a row
   SoftError soft_error = SoftError::none;  // of what is in flight
+  /// In CLOSE_WAIT, which only the application's close() ends: since the peer's FIN.
+  Duration close_wait{0};
+};
+
+/// Of connections in CLOSE_WAIT: how many have been so for longer than was asked, and the longest.
+struct CloseWaits {
+  std::uint64_t longer = 0;
+  Duration longest{0};
 };
 
 /// An ICMP error about a segment of ours (RFC 5927): validated against the connection's window.
@@ -215,6 +223,10 @@ class Endpoint {
   /// Connections from index `from` on, at most out.size() of them: a bounded slice for `ss`.
   /// Returns the index to go on from; kNil at the end. `count` says how many were written.
   std::uint32_t list(std::uint32_t from, std::span<ConnectionStatus> out, std::size_t& count) const;
+  /// Looks at the state of `slots` connections from index `from` on, and adds those in CLOSE_WAIT
+  /// to `sum`. Returns as list() does.
+  std::uint32_t survey_close_wait(std::uint32_t from, std::uint32_t slots, Duration longer_than,
+                                  CloseWaits& sum) const;
   /// Bytes of address space reserved, and of these how many lie below each pool's high-water mark.
   struct Memory {
     std::uint64_t reserved_bytes = 0;

@@ -151,6 +151,29 @@ TEST_F(InstanceTest, ListenersAreListed) {
   EXPECT_TRUE(connections_text(first.dump(), "ESTABLISHED", false).starts_with("ESTAB  "));
 }
 
+// Nobody here closes, and an hour is long: the words alone, and that nothing lingers yet.
+TEST_F(InstanceTest, CloseWaitIsToldWithItsAge) {
+  json s = ask(R"({"ask": "summary"})");
+  EXPECT_EQ(s["close_wait"], (json{{"longer_than_60_s", 0}, {"longest_ms", 0}}));
+  EXPECT_EQ(summary_text(s.dump()).find("CLOSE-WAIT for longer"), std::string::npos);
+  s["close_wait"] = {{"longer_than_60_s", 1200}, {"longest_ms", 8'130'000}};
+  EXPECT_NE(summary_text(s.dump()).find(
+                "\n1,200 in CLOSE-WAIT for longer than 60 s, up to 2 h 15 min: not closed here\n"),
+            std::string::npos)
+      << summary_text(s.dump());
+  json c = ask(R"({"ask": "connections"})")["connections"][0];
+  EXPECT_FALSE(c.contains("close_wait_ms"));
+  c["state"] = "CLOSE_WAIT";
+  const auto line = [&](std::uint64_t ms) {
+    c["close_wait_ms"] = ms;
+    return connections_text(json{{"connections", {c}}}.dump(), "", false);
+  };
+  EXPECT_TRUE(line(900).ends_with("  closed by peer 900 ms ago\n")) << line(900);
+  EXPECT_TRUE(line(59'000).ends_with("  closed by peer 59 s ago\n"));
+  EXPECT_TRUE(line(423'000).ends_with("  closed by peer 7 min 3 s ago\n"));
+  EXPECT_TRUE(line(273'600'000).ends_with("  closed by peer 3 d 4 h ago\n"));
+}
+
 TEST_F(InstanceTest, QuestionsOfNoUseGetErrors) {
   for (const char* request :
        {"", "x", "[]", "{}", R"({"ask": 5})", R"({"ask": "secrets"})",

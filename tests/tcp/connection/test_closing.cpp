@@ -2,10 +2,37 @@
 //
 // Every way in which a connection ends (RFC 9293 §3.6, §3.10.4, §3.10.5), and that each way ends:
 // in bounded time with a silent peer (catalogue C7), with EOF once and at the right byte (B12).
+#include "tcp/connection/closing.h"
 #include "tests/tcp/connection/pair.h"
 
 namespace millrace::tcp::test {
 namespace {
+
+// The deadline of a delayed ACK, the edge of DCTCP's marks and the FIN's time share a place.
+TEST(Closing, TheTimeOfTheFinOutlivesEdgesOfMarksAndDelayedAcks) {
+  for (const bool marked : {false, true}) {
+    TcpConfig config;
+    config.congestion = CongestionAlgorithm::dctcp;
+    Host h(config);
+    HostSetup setup;
+    setup.ecn = true;
+    h.establish(setup);
+    Segment text = h.peer("text");
+    text.ecn = marked ? 3 : 2;
+    EXPECT_EQ(h.input(text), Drop::none);  // its ACK waits
+    Segment fin = h.peer("more", kF | kA);
+    fin.ecn = 2;
+    EXPECT_EQ(h.input(fin), Drop::none);
+    EXPECT_EQ(h.c.edge_owed, marked ? 1U : 0U);
+    EXPECT_EQ(h.flush().size(), marked ? 2U : 1U);
+    ASSERT_EQ(h.c.state, State::close_wait);
+    EXPECT_FALSE(earliest_deadline(h.c).has_value());
+    EXPECT_TRUE(h.pass(70s).empty());
+    const Duration age = time_since_fin(h.c, h.now);
+    EXPECT_GE(age, 69'900ms);
+    EXPECT_LE(age, 70'100ms);
+  }
+}
 
 Host established() {
   Host h;

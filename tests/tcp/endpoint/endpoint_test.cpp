@@ -325,6 +325,46 @@ TEST_P(EndpointTest, ListGivesEverythingInSlices) {
   EXPECT_EQ(listeners, 1u);
 }
 
+TEST_P(EndpointTest, CloseWaitTellsItsAge) {
+  (void)net.listen();
+  const auto bare = net.open();
+  const auto talking = net.open();
+  const auto open = net.open();
+  const auto age = [&](ConnectionId id) { return net.server->status(id)->close_wait; };
+  const auto waits = [&](std::uint32_t slots) {
+    CloseWaits sum;
+    int slices = 0;
+    for (std::uint32_t from = 0; from != kNil; ++slices) {
+      from = net.server->survey_close_wait(from, slots, 60s, sum);
+    }
+    EXPECT_EQ(slices, slots == 1 ? 3 : 1);
+    return sum;
+  };
+  net.client->shutdown(bare.client);
+  net.exchange();
+  net.run_for(90s);
+  ASSERT_EQ(net.client->send(talking.client, as_bytes("the last"), Lifetime::copied), 8u);
+  net.client->shutdown(talking.client);
+  net.exchange();
+  net.run_for(30s);
+  net.server->observe(net.now);
+  EXPECT_NEAR(static_cast<double>(age(bare.server) / 1ms), 120'000, 100);
+  EXPECT_NEAR(static_cast<double>(age(talking.server) / 1ms), 30'000, 100);
+  EXPECT_EQ(age(open.server), 0s);
+  for (const std::uint32_t slots : {1U, 100U}) {
+    EXPECT_EQ(waits(slots).longer, 1u);
+    EXPECT_EQ(waits(slots).longest, age(bare.server));
+  }
+  net.server->observe(net.now + 100 * 24h);  // beyond what ticks can tell
+  EXPECT_EQ(age(bare.server) / 24h, 100);
+  EXPECT_EQ(waits(100).longer, 2u);
+  net.server->observe(net.now);
+  net.server->close(bare.server);
+  net.exchange();
+  EXPECT_EQ(waits(100).longer, 0u);
+  EXPECT_EQ(waits(100).longest, age(talking.server));
+}
+
 TEST_P(EndpointTest, MemoryIsTouchedOnlyAsUsed) {
   EndpointConfig config = small_config();
   config.max_connections = 4'000'000;
