@@ -10,6 +10,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <span>
 #include <vector>
 
 #include "tcp/base/siphash.h"
@@ -220,8 +221,10 @@ std::uint32_t crc32c(std::uint32_t crc, const unsigned char* p, std::size_t size
 
 /// The Toeplitz hash of receive-side scaling under the key that everybody knows.
 std::uint32_t toeplitz(const unsigned char* p, std::size_t size) {
-  constexpr unsigned char kPublic[16] = {0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2,
-                                         0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0};
+  constexpr unsigned char kPublic[40] = {
+      0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
+      0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
+      0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa};
   std::uint32_t hash = 0;
   for (std::size_t bit = 0; bit < 8 * size; ++bit) {
     if ((p[bit / 8] >> (7 - bit % 8) & 1) == 0) continue;
@@ -237,17 +240,18 @@ std::uint32_t crc_of(const unsigned char* p, std::size_t size) { return crc32c(0
 using PublicHash = std::uint32_t (*)(const unsigned char*, std::size_t);
 
 /// Such a hash is linear: differences of tuples that leave it unchanged form a space, whose every
-/// member added to a tuple collides with it. Gives a basis of it within the remote address and
-/// port.
-std::vector<std::uint64_t> differences_without_effect(PublicHash hash) {
-  const auto effect = [hash](std::uint64_t difference) {
-    unsigned char zero[12] = {}, bytes[12] = {};
-    std::memcpy(bytes + 4, &difference, 6);
-    return hash(bytes, 12) ^ hash(zero, 12);
+/// member added to a tuple collides with it. Gives a basis of it within `bits` bits from byte
+/// `from` on, where the remote address and port lie.
+std::vector<std::uint64_t> differences_without_effect(PublicHash hash, std::size_t size,
+                                                      std::size_t from, int bits) {
+  const auto effect = [=](std::uint64_t difference) {
+    unsigned char zero[36] = {}, bytes[36] = {};
+    std::memcpy(bytes + from, &difference, static_cast<std::size_t>(bits) / 8);
+    return hash(bytes, size) ^ hash(zero, size);
   };
   std::vector<std::pair<std::uint32_t, std::uint64_t>> rows;
   std::vector<std::uint64_t> kernel;
-  for (int bit = 0; bit < 48; ++bit) {
+  for (int bit = 0; bit < bits; ++bit) {
     std::uint64_t difference = std::uint64_t{1} << bit;
     std::uint32_t image = effect(difference);
     for (const auto& [row_image, row_difference] : rows) {
@@ -269,7 +273,7 @@ std::vector<std::uint64_t> differences_without_effect(PublicHash hash) {
 /// local ports make a million of 65,536.
 void expect_spread(PublicHash hash) {
   constexpr std::uint32_t kCount = 1'000'000;
-  const std::vector<std::uint64_t> kernel = differences_without_effect(hash);
+  const std::vector<std::uint64_t> kernel = differences_without_effect(hash, 12, 4, 48);
   ASSERT_GE(kernel.size(), 16U);
   Index index(kCount * 5 / 4);
   std::set<std::uint32_t> seen;
@@ -292,9 +296,138 @@ void expect_spread(PublicHash hash) {
   EXPECT_LT(index.stats().displaced, kCount * 15 / 100);
 }
 
+void expect_few_probes(const Index& index, std::uint32_t count) {
+  EXPECT_LT(index.stats().max_probes, 16U);
+  EXPECT_LT(index.stats().displaced, count * 15 / 100);
+}
+
+/// The same for IPv6, where the last 64 bits of the remote address alone leave 32 dimensions, of
+/// which twenty make a million.
+void expect_spread_v6(PublicHash hash) {
+  constexpr std::uint32_t kCount = 1'000'000;
+  constexpr std::size_t kBytes = 36, kRemoteTail = 24;
+  const std::vector<std::uint64_t> kernel =
+      differences_without_effect(hash, kBytes, kRemoteTail, 64);
+  ASSERT_GE(kernel.size(), 20U);
+  Index index(kCount * 5 / 4);
+  std::set<std::uint32_t> seen;
+  for (std::uint32_t i = 0; i < kCount; ++i) {
+    unsigned char bytes[kBytes] = {};
+    std::uint64_t tail = 0;
+    for (unsigned bit = 0; bit < 20; ++bit) {
+      if (((i >> bit) & 1U) != 0) tail ^= kernel[bit];
+    }
+    std::memcpy(bytes + kRemoteTail, &tail, 8);
+    if (i % 64 == 0) seen.insert(hash(bytes, kBytes));
+    FourTuple t{Address::v6({}), Address::from_words({0, tail}), 0, 0};
+    ASSERT_TRUE(index.insert(kHasher(t), connection(i)));
+  }
+  EXPECT_EQ(seen.size(), 1U) << "the attack is one";
+  expect_few_probes(index, kCount);
+}
+
+/// Jenkins' lookup3 (2006), which rte_jhash is: not linear, but every step can be undone, so that
+/// whoever may choose as many words as there are makes collisions at will, without any search.
+struct Lookup3 {
+  std::uint32_t a, b, c;
+
+  static std::uint32_t rot(std::uint32_t x, int k) { return std::rotl(x, k); }
+  void mix() {
+    a -= c, a ^= rot(c, 4), c += b;
+    b -= a, b ^= rot(a, 6), a += c;
+    c -= b, c ^= rot(b, 8), b += a;
+    a -= c, a ^= rot(c, 16), c += b;
+    b -= a, b ^= rot(a, 19), a += c;
+    c -= b, c ^= rot(b, 4), b += a;
+  }
+  void unmix() {
+    b -= a, c ^= rot(b, 4), c += b;
+    a -= c, b ^= rot(a, 19), b += a;
+    c -= b, a ^= rot(c, 16), a += c;
+    b -= a, c ^= rot(b, 8), c += b;
+    a -= c, b ^= rot(a, 6), b += a;
+    c -= b, a ^= rot(c, 4), a += c;
+  }
+  void finish() {
+    c ^= b, c -= rot(b, 14), a ^= c, a -= rot(c, 11), b ^= a, b -= rot(a, 25);
+    c ^= b, c -= rot(b, 16), a ^= c, a -= rot(c, 4), b ^= a, b -= rot(a, 14);
+    c ^= b, c -= rot(b, 24);
+  }
+  void unfinish() {
+    c += rot(b, 24), c ^= b, b += rot(a, 14), b ^= a, a += rot(c, 4), a ^= c;
+    c += rot(b, 16), c ^= b, b += rot(a, 25), b ^= a, a += rot(c, 11), a ^= c;
+    c += rot(b, 14), c ^= b;
+  }
+};
+/// Of three words or more, from the start value 0.
+std::uint32_t lookup3(std::span<const std::uint32_t> words, std::size_t bytes) {
+  const std::uint32_t start = 0xdeadbeef + static_cast<std::uint32_t>(bytes);
+  Lookup3 s{start, start, start};
+  for (; words.size() > 3; words = words.subspan(3)) {
+    s.a += words[0], s.b += words[1], s.c += words[2];
+    s.mix();
+  }
+  s.a += words[0], s.b += words[1], s.c += words[2];
+  s.finish();
+  return s.c;
+}
+
+/// The example that was published with it, thirty bytes: the last words are not whole.
+TEST(Index, Lookup3IsThePublishedOne) {
+  std::uint32_t words[9] = {};
+  std::memcpy(words, "Four score and seven years ago", 30);
+  EXPECT_EQ(lookup3(words, 30), 0x17770551U);
+}
+
+/// Whatever the last step leaves in the other two words can be traced back to a tuple. The local
+/// side is the attacker's as well here, which is more than he has.
+TEST(Index, AMillionTuplesThatCollideUnderJenkinsDoNotCollideHere) {  // catalogue C8
+  constexpr std::uint32_t kCount = 1'000'000;
+  constexpr std::uint32_t kStart = 0xdeadbeef + 12;
+  Index index(kCount * 5 / 4);
+  std::set<std::uint32_t> seen;
+  Random random(8);
+  for (std::uint32_t i = 0; i < kCount; ++i) {
+    Lookup3 s{i, random(), 0x1234'5678};
+    s.unfinish();
+    const std::uint32_t words[] = {s.a - kStart, s.b - kStart, s.c - kStart};
+    seen.insert(lookup3(words, sizeof words));
+    const PackedTuple t{words[0], words[1], static_cast<std::uint16_t>(words[2]),
+                        static_cast<std::uint16_t>(words[2] >> 16)};
+    ASSERT_TRUE(index.insert(kHasher.v4(t), connection(i)));
+  }
+  EXPECT_EQ(seen.size(), 1U) << "the attack is one";
+  expect_few_probes(index, kCount);
+}
+
+/// With the remote address in front its four words are enough, whatever the local side is: what the
+/// second block begins with is the same for each.
+TEST(Index, AMillionIpv6TuplesThatCollideUnderJenkinsDoNotCollideHere) {  // catalogue C8
+  constexpr std::uint32_t kCount = 1'000'000;
+  constexpr std::uint32_t kStart = 0xdeadbeef + 36;
+  Index index(kCount * 5 / 4);
+  std::set<std::uint32_t> seen;
+  for (std::uint32_t i = 0; i < kCount; ++i) {
+    Lookup3 s{i, 0x0bad'cafe, 0x1234'5678};
+    s.unmix();
+    const std::uint32_t words[] = {s.a - kStart, s.b - kStart, s.c - kStart, 0 - i, 0, 0, 0, 0, 80};
+    seen.insert(lookup3(words, sizeof words));
+    const AddressWords remote{words[0] | std::uint64_t{words[1]} << 32,
+                              words[2] | std::uint64_t{words[3]} << 32};
+    FourTuple t{Address::v6({}), Address::from_words(remote), 80, 0};
+    ASSERT_TRUE(index.insert(kHasher(t), connection(i)));
+  }
+  EXPECT_EQ(seen.size(), 1U) << "the attack is one";
+  expect_few_probes(index, kCount);
+}
+
 // Catalogue C8.
 TEST(Index, AMillionTuplesThatCollideUnderACrcDoNotCollideHere) { expect_spread(crc_of); }
 TEST(Index, AMillionTuplesThatCollideUnderToeplitzDoNotCollideHere) { expect_spread(toeplitz); }
+TEST(Index, AMillionIpv6TuplesThatCollideUnderACrcDoNotCollideHere) { expect_spread_v6(crc_of); }
+TEST(Index, AMillionIpv6TuplesThatCollideUnderToeplitzDoNotCollideHere) {
+  expect_spread_v6(toeplitz);
+}
 
 TEST(Index, SequentialTuplesSpread) {
   // What most clients look like: consecutive addresses and ports.
