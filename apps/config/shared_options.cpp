@@ -197,6 +197,7 @@ void add_tcp_options(OptionSet& set, TcpOptions& o) {
             duration_between(1ms, 60s));
   set.value("delayed-ack", "TIME", "how long an ACK may wait, 0s to 500ms (default 40ms)",
             o.delayed_ack, duration_between(0s, 500ms));
+  add_socket_options(set, o.socket);
 }
 
 tcp::EndpointConfig make_endpoint(const TcpOptions& tcp, std::size_t workers, std::uint16_t mtu,
@@ -244,6 +245,7 @@ tcp::EndpointConfig make_endpoint(const TcpOptions& tcp, std::size_t workers, st
   profile.max_rto = std::max(profile.max_rto, tcp.min_rto);
   profile.initial_rto = std::max(profile.initial_rto, tcp.min_rto);
   profile.delayed_ack = tcp.delayed_ack;
+  apply(tcp.socket, profile);
   return config;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "apps/config/options.h"
+#include "apps/config/socket_options.h"
 #include "dataplane/fleet.h"
 #include "dataplane/net/interface.h"
 
@@ -50,7 +51,8 @@ struct BufferRange {
 
 /// --two-msl, --max-connections, --max-time-wait, --time-wait-reuse, --time-wait-overflow,
 /// --syn-cookies, --congestion, --bbr-loss-threshold, --pacing, --ecn, --fast-open,
-/// --receive-buffer, --send-buffer, --buffer-memory, --min-rto, --delayed-ack.
+/// --receive-buffer, --send-buffer, --buffer-memory, --min-rto, --delayed-ack, and
+/// socket_options.h.
 struct TcpOptions {
   Duration two_msl = 60s;
   std::uint32_t max_connections = 100'000;  // of one end, all cores together
@@ -68,6 +70,7 @@ struct TcpOptions {
   std::uint64_t buffer_memory = 0;  // of a worker; 0: by its connections
   Duration min_rto = 200ms;
   Duration delayed_ack = 40ms;
+  SocketOptions socket;
 };
 void add_tcp_options(OptionSet& set, TcpOptions& options);
 

@@ -171,7 +171,7 @@ Result<int> run_serve(const ServeOptions& o) {
   auto end = make_end(o.network, o.tcp, o.machine.cores);
   if (!end) return end.error();
   // An answer is queued whole, so there is nothing that Nagle's delay would put together.
-  end.value().endpoint.profiles.front().nagle = false;
+  end.value().endpoint.profiles.front().nagle = !o.tcp.socket.nodelay.value_or(true);
   FleetConfig config = make_fleet(o.machine);
   config.idle = o.idle;
   config.ends.push_back(std::move(end).value());
