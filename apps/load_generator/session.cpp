@@ -131,6 +131,7 @@ Summary watch(Session& session, std::vector<JobSummary> jobs) {
     clerk.note(now);
     if (searcher && !summary.interrupted) searcher->look(session.fleet.now());
   }
+  (void)sleep_unless_interrupted(kLook);  // the last ACKs and resets leave first
   session.fleet.stop();
   clerk.finish(now);
   for (const Generator* generator : session.generators) {

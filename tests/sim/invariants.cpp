@@ -134,7 +134,9 @@ std::string Invariants::check_sequences(const Connection& c, Seen& seen) const {
   const Seq edge = c.snd_una + c.snd_wnd;
   seen.right_edge = seen.synchronized ? tcp::later_of(seen.right_edge, edge) : edge;
   if (after(c.snd_una, c.snd_nxt)) return "1: SND.UNA beyond SND.NXT";
-  if (after(c.snd_nxt, seen.right_edge + 2)) {
+  // Between two looks a window may have been offered, used and taken back (seeds 9107, 1844, with
+  // nothing to say when looked at always); every frame is held against windows in W7 all the same.
+  if (every_ && after(c.snd_nxt, seen.right_edge + 2)) {
     return "1, 4: SND.NXT " + number(tcp::bytes_between(seen.right_edge, c.snd_nxt)) +
            " beyond every window offered";
   }
