@@ -14,6 +14,7 @@
 #include "apps/report/compare.h"
 #include "apps/report/merge.h"
 #include "apps/report/page.h"
+#include "apps/time_wait/time_wait_command.h"
 #include "dataplane/backend.h"
 #include "millrace_version.h"
 #include "tcp/base/check.h"
@@ -32,6 +33,7 @@ std::vector<Command> commands_but_check() {
   }));
   commands.push_back(http::serve_command());
   commands.push_back(load::load_command());
+  commands.push_back(time_wait::time_wait_command());
   commands.push_back(inspect::ss_command());
   commands.push_back(report::compare_command());
   commands.push_back(report::merge_command());

@@ -25,7 +25,7 @@ constexpr std::string_view kHead =
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
     "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-    "<meta name=\"color-scheme\" content=\"light dark\">\n<title>Millrace report</title>\n";
+    "<meta name=\"color-scheme\" content=\"light dark\">\n";
 
 /// JSON that may stand in a script element.
 std::string script_json(const json& value) {
@@ -66,16 +66,22 @@ std::string escaped(std::string_view text) {
 }
 
 std::string make_page(const std::vector<json>& results, std::span<const std::string> names) {
-  std::string page(kHead);
-  page += fmt::format("<style>\n{}{}</style>\n</head>\n<body>\n<main>\n<h1>Millrace report</h1>\n",
-                      kPlotterStyle, kPageStyle);
+  std::string body = "<h1>Millrace report</h1>\n";
   json data = json::array();
   for (std::size_t i = 0; i < results.size(); ++i) {
-    page += page_section(results[i], names[i], i);
+    body += page_section(results[i], names[i], i);
     data.push_back(plot_data(results[i]));
   }
-  page += fmt::format("</main>\n<script type=\"application/json\" id=\"data\">{}</script>\n",
-                      script_json(data));
+  return wrap_page("Millrace report", body, data);
+}
+
+std::string wrap_page(std::string_view title, std::string_view body, const json& data) {
+  std::string page(kHead);
+  page +=
+      fmt::format("<title>{}</title>\n<style>\n{}{}</style>\n</head>\n<body>\n<main>\n{}</main>\n",
+                  escaped(title), kPlotterStyle, kPageStyle, body);
+  page +=
+      fmt::format("<script type=\"application/json\" id=\"data\">{}</script>\n", script_json(data));
   page += fmt::format("<script>\n{}</script>\n<script>\n{}</script>\n</body>\n</html>\n",
                       kPlotterScript, kPageScript);
   return page;

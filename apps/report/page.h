@@ -7,6 +7,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apps/config/options.h"
@@ -17,6 +18,12 @@ namespace millrace::report {
 /// lacks something.
 [[nodiscard]] std::string make_page(const std::vector<nlohmann::json>& results,
                                     std::span<const std::string> names);
+
+/// A page with this body, which loads nothing. `data` is what its plots are drawn from: for each
+/// section plot_data(), or {"plots": [...]} with plots that say themselves what they show: "x", its
+/// name and unit, curves, and which axes are logarithmic ("plot-0" and on in the body).
+[[nodiscard]] std::string wrap_page(std::string_view title, std::string_view body,
+                                    const nlohmann::json& data);
 
 // The parts of the page.
 /// Everything of a result that is text: verdict, figures, tables. `index` names its plots.

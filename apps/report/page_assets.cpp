@@ -158,6 +158,7 @@ const std::string_view kPageScript = R"js('use strict';
   function drawAll() {
     drawn.splice(0).forEach(plot => plot.destroy());
     results.forEach((data, i) => {
+      if (data.plots) return data.plots.forEach((plot, k) => drawGiven('plot-' + k, plot));
       const over = {xFormat: second, xLabel: 'second', sync: 'run' + i};
       const dashed = {dash: [6, 4]};
       draw('rates-' + i, data.second, [
@@ -186,6 +187,26 @@ const std::string_view kPageScript = R"js('use strict';
       draw('throughput-' + i, data.second, [['received', 'mbit', '--a', filled]], data,
         {...over, format: mbit, y: fromZero, yAxis: {size: 92}});
       drawTrouble('trouble-' + i, data, over);
+    });
+  }
+
+  // A plot that says itself what it shows.
+  function drawGiven(id, plot) {
+    const bytes = v => v == null ? '–' : scaled(v, [' B', ' kB', ' MB', ' GB'], 1000);
+    const formats = {count, ns: time, s: second, bytes};
+    const colours = ['--a', '--b', '--c', '--d', '--e', '--bad', '--good'];
+    let measured = 0;
+    const columns = {};
+    const list = plot.curves.map((curve, n) => {
+      columns[n] = curve.y;
+      return curve.theory ? [curve.name, n, '--faint', {dash: [6, 4]}]
+        : [curve.name, n, colours[measured++ % colours.length]];
+    });
+    const log = {distr: 3};
+    draw(id, plot.x, list, columns, {
+      format: formats[plot.y_unit], xFormat: formats[plot.x_unit], xLabel: plot.x_name,
+      x: plot.x_decades ? log : {}, y: plot.y_decades ? decades : fromZero,
+      yAxis: plot.y_decades ? atDecades : {}, xAxis: plot.x_decades ? atDecades : {},
     });
   }
 

@@ -32,8 +32,8 @@ def run(tmp_path):
 MISTAKES = [
     ([], "no command was given: expected millrace COMMAND [OPTIONS]; see millrace --help"),
     (["sreve"],
-     "'sreve' is no command: expected loopback, serve, load, ss, compare, merge, report, "
-     "check; did you mean serve?"),
+     "'sreve' is no command: expected loopback, serve, load, time-wait, ss, compare, merge, "
+     "report, check; did you mean serve?"),
     (["serve", "--devise", "x"],
      "--devise is no option of millrace serve: expected one that its help names; did you mean "
      "--device?"),
