@@ -150,7 +150,8 @@ void Generator::on_connected(std::uint32_t index) {
   const std::uint16_t asked = transactions_[open].request;
   transactions_.free(open);
   client.phase = Client::Phase::idle;
-  if (phase_ >= Phase::collect) return close(index);
+  // What went with the SYN has an answer on its way.
+  if (phase_ >= Phase::collect && !client.has_asked) return close(index);
   if (!schedules_transactions()) {
     early_request_ = asked;
     start_request(index, intended);  // the wait for the handshake counts

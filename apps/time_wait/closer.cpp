@@ -131,10 +131,11 @@ Result<Study> run(const Scale& scale, const Progress& progress) {
       "A server that closes first therefore carries the entries of all of its clients, and a load "
       "generator that closes first those of all its connections. Where the two FINs cross, both "
       "ends carry all of them.",
-      fmt::format("Memory is what the end's pools and tables have touched since the start: an "
-                  "entry is at most {} bytes with its place in the index, and the connections that "
-                  "were open at once are in it too.",
-                  kBytesPerEntry)};
+      fmt::format(
+          "Memory is what the end's pools have touched since the start, the connections "
+          "that were open at once among them. An entry is at most {} bytes with its place in "
+          "the index, which has its memory from the start.",
+          kBytesPerEntry)};
   return study;
 }
 

@@ -81,6 +81,18 @@ Result<Found> run_case(const Case& c, std::uint64_t seed) {
   return found;
 }
 
+void add_plots(Study& study, const std::string& name, const Found& f, double predicted) {
+  Plot rate{.title = name + ": connections", .x_name = "second", .x_unit = Unit::seconds};
+  for (std::size_t i = 0; i < f.rate.size(); ++i) rate.x.push_back(static_cast<double>(i) + 1);
+  Plot population = rate;
+  population.title = name + ": TIME_WAIT";
+  rate.curves = {{"a second", f.rate},
+                 {"predicted, sustained", std::vector<double>(f.rate.size(), predicted), true}};
+  population.curves = {{"entries", f.population}};
+  study.plots.push_back(std::move(rate));
+  study.plots.push_back(std::move(population));
+}
+
 std::vector<std::string> predict(const Scale& scale) {
   std::vector<std::string> lines;
   for (const Case& c : cases_of(scale)) {
@@ -104,12 +116,7 @@ Result<Study> run(const Scale& scale, const Progress& progress) {
     const Found& f = found.value();
     const bool reuses = c.reuse != tcp::TimeWaitReuse::none;
     const double predicted = reuses ? 2 * knee_of(c) : knee_of(c);
-    Plot plot{.title = name_of(c), .x_name = "second", .x_unit = Unit::seconds};
-    for (std::size_t i = 0; i < f.rate.size(); ++i) plot.x.push_back(static_cast<double>(i) + 1);
-    plot.curves = {{"TIME_WAIT entries", f.population},
-                   {"connections a second", f.rate},
-                   {"predicted, sustained", std::vector<double>(f.rate.size(), predicted), true}};
-    study.plots.push_back(std::move(plot));
+    add_plots(study, name_of(c), f, predicted);
     table.rows.push_back({name_of(c), fmt::format("{:.0f}", 2 * knee_of(c)),
                           fmt::format("{:.0f}", predicted), fmt::format("{:.0f}", f.sustained),
                           report::group_digits(f.refused)});

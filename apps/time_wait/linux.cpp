@@ -123,7 +123,9 @@ Result<Study> run(const Scale& scale, const Progress& progress) {
       "Towards one address the ports end first. Reuse by timestamps was off for this run "
       "(tcp_tw_reuse 0), the ports are those from 1,024 to 65,535 without that of the server.",
       "Bytes of Linux are the object size of its slab (tw_sock_TCP), to which the hash's place and "
-      "the port's bucket have to be added; ours are all in."};
+      "the port's bucket have to be added; ours are what the store has touched, to which a place "
+      "in "
+      "the index has to be added, eight bytes."};
   return study;
 }
 

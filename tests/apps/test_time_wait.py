@@ -77,6 +77,6 @@ def test_the_knee_in_a_browser(tmp_path):
         browser.open((tmp_path / "page.html").as_uri())
         browser.value("new Promise(f => requestAnimationFrame(() => setTimeout(f, 50)))")
         drawn = browser.value(DRAWN)
-        assert len(drawn) == 4 and min(drawn) > 1500, drawn
+        assert len(drawn) == 8 and min(drawn) > 1500, drawn
         assert browser.requests() == []
         assert browser.complaints() == []
