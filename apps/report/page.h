@@ -21,7 +21,8 @@ namespace millrace::report {
 
 /// A page with this body, which loads nothing. `data` is what its plots are drawn from: for each
 /// section plot_data(), or {"plots": [...]} with plots that say themselves what they show: "x", its
-/// name and unit, curves, and which axes are logarithmic ("plot-0" and on in the body).
+/// name and unit, or "cases", curves, and which axes are logarithmic ("plot-0" and on in the
+/// body).
 [[nodiscard]] std::string wrap_page(std::string_view title, std::string_view body,
                                     const nlohmann::json& data);
 

@@ -202,11 +202,33 @@ const std::string_view kPageScript = R"js('use strict';
       return curve.theory ? [curve.name, n, '--faint', {dash: [6, 4]}]
         : [curve.name, n, colours[measured++ % colours.length]];
     });
+    if (plot.cases.length) return drawBars(id, plot, list, formats[plot.y_unit]);
     const log = {distr: 3};
     draw(id, plot.x, list, columns, {
       format: formats[plot.y_unit], xFormat: formats[plot.x_unit], xLabel: plot.x_name,
       x: plot.x_decades ? log : {}, y: plot.y_decades ? decades : fromZero,
       yAxis: plot.y_decades ? atDecades : {}, xAxis: plot.x_decades ? atDecades : {},
+    });
+  }
+
+  // Cases have no order and nothing between them: a group of bars for each, a bar for each curve.
+  function drawBars(id, plot, list, format) {
+    const wide = list.length + 1;
+    const x = [];
+    const columns = list.map(() => []);
+    plot.cases.forEach((name, i) => list.forEach((curve, k) => {
+      x.push(i * wide + k);
+      columns.forEach((y, n) => y.push(n === k ? plot.curves[n].y[i] : null));
+    }));
+    const name = at => at == null ? '–' : plot.cases[Math.floor(at / wide)] || '';
+    const bars = list.map(([label, n, colour]) => [label, n, colour, {
+      paths: uPlot.paths.bars({size: [0.9, 60]}), fill: ink(colour) + '60',
+      points: {show: false}}]);
+    draw(id, x, bars, columns, {
+      format, xFormat: name, xLabel: plot.x_name,
+      x: {range: () => [-1, plot.cases.length * wide - 1]}, y: fromZero,
+      xAxis: {splits: () => plot.cases.map((_, i) => i * wide + (list.length - 1) / 2),
+        grid: {show: false}},
     });
   }
 

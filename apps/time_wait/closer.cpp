@@ -116,7 +116,7 @@ Result<Study> run(const Scale& scale, const Progress& progress) {
     const auto found = run_case(c, scale);
     if (!found) return found.error();
     add_case(study, c, found.value(), connections);
-    plot.x.push_back(static_cast<double>(plot.x.size()) + 1);
+    plot.cases.emplace_back(c.name);
     client.y.push_back(static_cast<double>(found.value().client.entries));
     server.y.push_back(static_cast<double>(found.value().server.entries));
     progress(fmt::format("{}: {} and {} entries", c.name, found.value().client.entries,
@@ -125,7 +125,7 @@ Result<Study> run(const Scale& scale, const Progress& progress) {
   plot.curves = {client, server};
   study.plots.push_back(std::move(plot));
   study.explanation = {
-      "Case 1: client first, 2: server first, 3: both at one time. The first FIN decides: who sent "
+      "The first FIN decides: who sent "
       "it cannot know whether the peer has its last ACK, and has to stay to answer the peer's FIN "
       "when that comes again (RFC 9293 §3.6.1). Who was closed against needs no memory of it.",
       "A server that closes first therefore carries the entries of all of its clients, and a load "

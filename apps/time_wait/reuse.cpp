@@ -216,9 +216,8 @@ Result<Study> run(const Scale& scale, const Progress& progress) {
   study.title = "Reuse safety";
   Table table{{"policy", "path", "opened", "refused", "completed", "stale bytes", "stale streams"},
               {}};
-  Plot plot{.title = "Stale bytes delivered (paths: 1 clean, 2 loss, 3 late copies, 4 all)",
-            .x_name = "path"};
-  for (std::size_t i = 0; i < kPaths.size(); ++i) plot.x.push_back(static_cast<double>(i) + 1);
+  Plot plot{.title = "Stale bytes delivered", .x_name = "path"};
+  for (const PathKind& path : kPaths) plot.cases.emplace_back(path.name);
   std::uint64_t seen_unsafe = 0;
   for (const Policy& policy : kPolicies) {
     Curve curve{.name = std::string(policy.name), .y = {}};

@@ -49,6 +49,7 @@ json plot_json(const Plot& plot) {
           {"x_decades", plot.x_decades},
           {"y_decades", plot.y_decades},
           {"x", plot.x},
+          {"cases", plot.cases},
           {"curves", std::move(curves)}};
 }
 

@@ -29,6 +29,7 @@ struct Plot {
   bool x_decades = false;
   bool y_decades = false;
   std::vector<double> x = {};
+  std::vector<std::string> cases = {};  // instead of x: drawn as bars, a group for each
   std::vector<Curve> curves = {};
 };
 

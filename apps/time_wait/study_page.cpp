@@ -13,6 +13,21 @@ namespace {
 
 using report::escaped;
 
+/// A paragraph, its `words` as code.
+std::string paragraph(std::string_view line) {
+  std::string text = "<p>";
+  bool code = false;
+  for (const char c : escaped(line)) {
+    if (c != '`') {
+      text += c;
+      continue;
+    }
+    text += code ? "</code>" : "<code>";
+    code = !code;
+  }
+  return text + "</p>\n";
+}
+
 std::string checks_html(const Study& study) {
   std::string text = fmt::format(
       "<div class=\"verdict {}\"><strong>{}</strong><ul>\n", study.held() ? "good" : "bad",
@@ -58,7 +73,7 @@ std::string make_page(const Study& study, std::string_view command) {
   body += "</div>\n<noscript><p>The plots need JavaScript; the tables do not.</p></noscript>\n";
   body += "<h3>What it means</h3>\n";
   for (const std::string& line : study.explanation) {
-    body += fmt::format("<p>{}</p>\n", escaped(line));
+    body += paragraph(line);
   }
   body += fmt::format("<h3>Command</h3>\n<pre class=\"command\">{}</pre>\n", escaped(command));
   const nlohmann::json data = {{{"plots", to_json(study, command)["plots"]}}};

@@ -12,7 +12,7 @@ BINARY = os.environ.get("MILLRACE_BIN", "")
 DRAWN = """[...document.querySelectorAll('.plot canvas')].map(canvas => {
   const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   let inked = 0;
-  for (let i = 3; i < pixels.length; i += 4) inked += pixels[i] >= 128;
+  for (let i = 3; i < pixels.length; i += 4) inked += pixels[i] >= 64;
   return inked;
 })"""
 
@@ -38,7 +38,7 @@ def test_theory_and_experiment_agree(tmp_path, name, checks):
     for line in data["predictions"]:
         assert text.index(line) < text.index("what happens:"), "said before the run"
     for plot in data["plots"]:
-        assert all(len(curve["y"]) == len(plot["x"]) for curve in plot["curves"])
+        assert all(len(curve["y"]) == len(plot["cases"] or plot["x"]) for curve in plot["curves"])
     assert data["command"] == f"millrace time-wait {name} --json data.json -o page.html"
 
 
@@ -70,13 +70,18 @@ def test_the_list_and_wrong_names(tmp_path):
 
 
 @pytest.mark.skipif(chromium.PROGRAM is None, reason="Debian's chromium is not installed")
-def test_the_knee_in_a_browser(tmp_path):
+def test_curves_and_bars_in_a_browser(tmp_path):
     time_wait(tmp_path, "exhaustion", "-o", "page.html")
+    time_wait(tmp_path, "closer", "-o", "bars.html")
     with chromium.Chromium(tmp_path / "profile") as browser:
         browser.media(scheme="light")
         browser.open((tmp_path / "page.html").as_uri())
         browser.value("new Promise(f => requestAnimationFrame(() => setTimeout(f, 50)))")
         drawn = browser.value(DRAWN)
         assert len(drawn) == 8 and min(drawn) > 1500, drawn
+        browser.open((tmp_path / "bars.html").as_uri())
+        browser.value("new Promise(f => requestAnimationFrame(() => setTimeout(f, 50)))")
+        # Four bars are filled, of two thirds of the plot's height each.
+        assert [n > 15_000 for n in browser.value(DRAWN)] == [True]
         assert browser.requests() == []
         assert browser.complaints() == []

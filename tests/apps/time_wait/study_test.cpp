@@ -22,9 +22,10 @@ Study example() {
                   .x_unit = Unit::seconds,
                   .y_unit = Unit::bytes,
                   .x = {1, 2},
-                  .curves = {{"found", {3, std::nan("")}}, {"theory", {4, 4}, true}}}};
+                  .curves = {{"found", {3, std::nan("")}}, {"theory", {4, 4}, true}}},
+                 {.title = "Bars", .cases = {"one", "two"}, .curves = {{"found", {1, 2}}}}};
   study.checks = {{"the sum", "2", "2", true}};
-  study.explanation = {"Because it is so."};
+  study.explanation = {"Because `it` is so."};
   return study;
 }
 
@@ -55,14 +56,17 @@ TEST(Study, AsJsonHasAllOfIt) {
   EXPECT_EQ(plot["y_unit"], "bytes");
   EXPECT_TRUE(plot["curves"][0]["y"][1].is_null()) << "nothing there";
   EXPECT_EQ(plot["curves"][1]["theory"], true);
+  EXPECT_EQ(json["plots"][1]["cases"], nlohmann::json({"one", "two"}));
+  EXPECT_TRUE(plot["cases"].empty());
   EXPECT_EQ(json["checks"][0]["found"], "2");
 }
 
 TEST(Study, AsPageIsEscapedAndWhole) {
   const std::string page = make_page(example(), "millrace time-wait example");
-  for (const char* part : {"An &lt;example&gt;", "one and one are two",
-                           "the sum: predicted 2, found 2", "Theory and experiment agree",
-                           "id=\"plot-0\"", "Because it is so.", "millrace time-wait example"}) {
+  for (const char* part :
+       {"An &lt;example&gt;", "one and one are two", "the sum: predicted 2, found 2",
+        "Theory and experiment agree", "id=\"plot-0\"", "<p>Because <code>it</code> is so.</p>",
+        "millrace time-wait example"}) {
     EXPECT_NE(page.find(part), std::string::npos) << part;
   }
   EXPECT_EQ(page.find("<example>"), std::string::npos);
