@@ -83,5 +83,5 @@ def test_curves_and_bars_in_a_browser(tmp_path):
         browser.value("new Promise(f => requestAnimationFrame(() => setTimeout(f, 50)))")
         # Four bars are filled, of two thirds of the plot's height each.
         assert [n > 15_000 for n in browser.value(DRAWN)] == [True]
-        assert browser.requests() == []
+        assert browser.requests() == [(tmp_path / "bars.html").as_uri()], "the second page itself"
         assert browser.complaints() == []
