@@ -39,17 +39,19 @@ PackedTuple tuple_of(std::uint32_t n) {
   return pack_v4({client_address(n >> 16), server_address(), static_cast<std::uint16_t>(n), kPort});
 }
 
-/// Nanoseconds for each of `items`, the median of laps.
-template <typename Work, typename Undo>
-double median_ns(std::size_t items, Work&& work, Undo&& undo) {
+/// Nanoseconds for each of `items`, the median of laps. `again` comes behind each, untimed: it
+/// undoes what was done, or draws anew, so that no lap finds in the caches what the one before
+/// touched.
+template <typename Work, typename Again>
+double median_ns(std::size_t items, Work&& work, Again&& again) {
   std::array<double, kLaps> laps;
-  work();  // the first comes to caches that know nothing of it
-  undo();
+  work();  // the first comes to code that has not run yet
+  again();
   for (double& lap : laps) {
     const Clock::time_point start = Clock::now();
     work();
     lap = std::chrono::duration<double, std::nano>(Clock::now() - start).count();
-    undo();
+    again();
   }
   std::nth_element(laps.begin(), laps.begin() + kLaps / 2, laps.end());
   return laps[kLaps / 2] / static_cast<double>(items);
@@ -126,10 +128,13 @@ double raw_ns(std::uint64_t lines, std::uint32_t records, std::uint64_t seed) {
   std::vector<std::array<std::uint64_t, 4>> store(records);
   Dice dice(seed);
   std::vector<std::array<std::uint64_t, 2>> order(kOperations);
-  for (auto& [line, record] : order) {
-    line = dice.next() % lines;
-    record = dice.next() % records;
-  }
+  const auto draw = [&] {
+    for (auto& [line, record] : order) {
+      line = dice.next() % lines;
+      record = dice.next() % records;
+    }
+  };
+  draw();
   return median_ns(
       kOperations,
       [&] {
@@ -144,7 +149,7 @@ double raw_ns(std::uint64_t lines, std::uint32_t records, std::uint64_t seed) {
           }
         }
       },
-      [] {});
+      draw);
 }
 
 struct Found {
@@ -155,7 +160,10 @@ double find_ns(const House& house, std::uint32_t first, std::uint32_t count, std
                bool& as_expected, bool there) {
   Dice dice(seed);
   std::vector<std::uint32_t> numbers(kOperations);
-  for (std::uint32_t& n : numbers) n = first + static_cast<std::uint32_t>(dice.next() % count);
+  const auto draw = [&] {
+    for (std::uint32_t& n : numbers) n = first + static_cast<std::uint32_t>(dice.next() % count);
+  };
+  draw();
   std::uint64_t found = 0;
   const double ns = median_ns(
       kOperations,
@@ -164,7 +172,7 @@ double find_ns(const House& house, std::uint32_t first, std::uint32_t count, std
           found += house.find(std::span(numbers).subspan(at, kBurst));
         }
       },
-      [] {});
+      draw);
   as_expected = as_expected && found == (there ? (kLaps + 1) * kOperations : 0);
   return ns;
 }
